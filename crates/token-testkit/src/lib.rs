@@ -1,0 +1,3 @@
+//! Placeholder.
+mod clock;
+pub use clock::ManualClock;

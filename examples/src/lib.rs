@@ -1,0 +1,1 @@
+//! Programs to run and copy; each lies in `examples/`.
