@@ -1,7 +1,59 @@
-//! Placeholder.
+//! Access tokens without the pain: one small trait, expiry that is read once, and a cache that nobody has to think about.
+//!
+//! Everything is a [`TokenProvider`]. A provider asks its service each time; [`Retry`] tries again after a passing fault; [`TokenCache`] keeps the answer.
+//! They compose, and each provider's `build()` composes them for you. The [`Error`] says what went wrong ([`Error::kind`]) and what to do about it ([`Error::remedy`]).
+//!
+//! To write a provider, turn settings into a [`TokenRequest`], send it with [`exchange`], and turn the [`Reply`] into a [`Token`] or an [`Error`].
+//!
+//! ```
+//! use std::sync::Arc;
+//! use token_core::{Error, TokenProvider};
+//!
+//! /// What a program holds: it does not matter whose token it is.
+//! struct Reports {
+//!     tokens: Arc<dyn TokenProvider>,
+//! }
+//!
+//! impl Reports {
+//!     async fn send(&self) -> Result<(), Error> {
+//!         let token = self.tokens.token().await?;
+//!         let _authorization = token.authorization(); // `Bearer ...`, marked sensitive
+//!         Ok(())
+//!     }
+//! }
+//! ```
+//!
+//! # Features
+//!
+//! - `mock`: `MockTokenProvider`, for the tests of programs that hold a `dyn TokenProvider`.
+
+mod assembly;
+mod cache;
 mod clock;
+mod error;
+mod expiry;
+pub mod json;
+mod page;
+mod provider;
+mod reply;
+mod retry;
+pub mod settings;
+mod text;
+mod token;
 mod transport;
 mod url;
+
+pub use assembly::Assembly;
+pub use cache::{CachePolicy, TokenCache};
 pub use clock::{Clock, Moment, SystemClock};
+pub use error::{Error, ErrorKind, Remedy};
+pub use expiry::{Expiry, ExpiryFormat};
+pub use page::{PageOrigin, UnexpectedPage};
+#[cfg(feature = "mock")]
+pub use provider::MockTokenProvider;
+pub use provider::TokenProvider;
+pub use reply::{Asked, Reply, exchange};
+pub use retry::{Retry, RetryPolicy};
+pub use token::{Token, TokenBuilder, TokenFault, check_token_type};
 pub use transport::{Delivery, Resend, TokenRequest, TokenResponse, Transport, TransportError, TransportErrorKind};
 pub use url::{BaseUrl, UrlFault, is_loopback, parse_absolute};

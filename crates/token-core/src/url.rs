@@ -48,8 +48,8 @@ impl BaseUrl {
     pub fn join(&self, path: &str) -> Result<Uri, UrlFault> {
         check_characters(path)?;
         let only_path = path.split_once('?').map_or(path, |(only_path, _)| only_path);
-        let mut segments = only_path.split('/');
-        if segments.next() != Some("") || segments.any(|segment| matches!(segment, "" | "." | "..")) {
+        let segments = only_path.strip_prefix('/').ok_or(UrlFault::PathSegment)?;
+        if segments.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
             return Err(UrlFault::PathSegment);
         }
         let prefix = self.0.path().trim_end_matches('/');

@@ -1,0 +1,58 @@
+//! The trait that everything is.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::error::Error;
+use crate::token::Token;
+
+/// Gives a token that is valid now.
+///
+/// A provider asks its service each time. To keep the answer, wrap it in a [`TokenCache`](crate::TokenCache); to try again after a passing fault, in a [`Retry`](crate::Retry).
+/// A decorator that keeps nothing passes [`invalidate`](Self::invalidate) on to the provider that it holds.
+#[async_trait]
+pub trait TokenProvider: Send + Sync {
+    /// Gives a token that is valid now.
+    ///
+    /// # Errors
+    ///
+    /// The error says what went wrong, and what would help: see [`Error::remedy`].
+    async fn token(&self) -> Result<Token, Error>;
+
+    /// Tells the provider that `rejected` was refused by the API it was meant for.
+    fn invalidate(&self, rejected: &Token);
+}
+
+#[async_trait]
+impl<P: TokenProvider + ?Sized> TokenProvider for Arc<P> {
+    async fn token(&self) -> Result<Token, Error> {
+        (**self).token().await
+    }
+
+    fn invalidate(&self, rejected: &Token) {
+        (**self).invalidate(rejected);
+    }
+}
+
+#[cfg(feature = "mock")]
+mockall::mock! {
+    /// A [`TokenProvider`] that answers what a test tells it to.
+    ///
+    /// ```
+    /// use token_core::{Error, ErrorKind, MockTokenProvider, Remedy, TokenProvider};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let mut provider = MockTokenProvider::new();
+    /// provider.expect_token().returning(|| Err(Error::new("test", ErrorKind::RateLimited, Remedy::Wait)));
+    /// assert_eq!(provider.token().await.unwrap_err().kind(), ErrorKind::RateLimited);
+    /// # });
+    /// ```
+    pub TokenProvider {}
+
+    #[async_trait]
+    impl TokenProvider for TokenProvider {
+        async fn token(&self) -> Result<Token, Error>;
+        fn invalidate(&self, rejected: &Token);
+    }
+}
