@@ -30,6 +30,7 @@
 mod assembly;
 mod cache;
 mod clock;
+mod codes;
 mod error;
 mod expiry;
 pub mod json;

@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode};
 use crate::clock::Moment;
 use crate::error::{Error, ErrorKind, Remedy};
 use crate::expiry::{Expiry, ExpiryFormat};
-use crate::json::{JsonError, Value};
+use crate::json::{JsonError, Object, Value};
 use crate::page::UnexpectedPage;
 use crate::text::without_secrets;
 use crate::transport::{Delivery, TokenRequest, TokenResponse, Transport};
@@ -98,6 +98,33 @@ impl<'a> Reply<'a> {
     /// It is not strict JSON.
     pub fn json(&self) -> Result<Value, JsonError> {
         Value::parse(self.body())
+    }
+
+    /// The body as a JSON object.
+    ///
+    /// # Errors
+    ///
+    /// It is none: an answer of the service that broke on the way, or [a page of someone else's](Self::unexpected).
+    pub fn object(&self) -> Result<Object, Error> {
+        let fault = match self.json() {
+            Ok(Value::Object(object)) => return Ok(object),
+            Ok(_) => None,
+            Err(fault) => Some(fault),
+        };
+        let is_torn_json = self.body().iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+        match fault {
+            Some(fault @ JsonError::Malformed { .. }) if self.status().is_success() && is_torn_json => {
+                Err(self.error(ErrorKind::InvalidResponse, Remedy::Retry).with_source(fault))
+            }
+            Some(fault @ (JsonError::DoubledKey | JsonError::TooDeep)) => Err(self.invalid(fault)),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    /// The error of an answer that should hold a token and does not: `fault` says what is wrong with it.
+    #[must_use]
+    pub fn invalid(&self, fault: impl std::error::Error + Send + Sync + 'static) -> Error {
+        self.error(ErrorKind::InvalidResponse, Remedy::ContactService).with_source(fault)
     }
 
     /// Reads an expiry field; an absolute time is read against the service's own clock where it is known.

@@ -1,0 +1,57 @@
+//! What the service's errors mean.
+
+mod generated;
+
+use std::time::Duration;
+
+use token_core::{Error, ErrorKind, Remedy, Reply};
+
+pub use self::generated::SehatMuErrorCode;
+use crate::response::Refused;
+
+/// "One request per minute after a failed attempt" (Access Token page): for a refusal as for the limit itself.
+const HOLD: Duration = Duration::from_secs(60);
+
+impl SehatMuErrorCode {
+    /// The case of an `OperationOutcome`, by its text: its code is `value` for either.
+    pub(crate) fn from_outcome(text: &str, code: &str) -> Self {
+        let text = text.to_lowercase();
+        if text.contains("rate limit") {
+            Self::RateLimit
+        } else if text.contains("not able to be authenticated") {
+            Self::NotAuthenticated
+        } else {
+            Self::Unknown(code.to_owned())
+        }
+    }
+}
+
+/// The error of an answer in one of the service's shapes: by what the body says, then by its status.
+pub(crate) fn refusal(reply: &Reply<'_>, refused: &Refused) -> Error {
+    let meaning = &refused.meaning;
+    let (kind, remedy) = match (meaning, reply.status().as_u16()) {
+        (SehatMuErrorCode::Unknown(_), 401) => (ErrorKind::ClientRefused, Remedy::FixConfiguration),
+        (SehatMuErrorCode::Unknown(_), 403) => (ErrorKind::AccessDenied, Remedy::FixConfiguration),
+        (SehatMuErrorCode::Unknown(_), 429) => (ErrorKind::RateLimited, Remedy::Wait),
+        (SehatMuErrorCode::Unknown(_), 500..=599) => (ErrorKind::Server, Remedy::Retry),
+        _ => (meaning.kind(), meaning.remedy()),
+    };
+    let mut error = reply.error(kind, remedy);
+    if kind == ErrorKind::RateLimited {
+        error = error.with_retry_after(Some(reply.retry_after().unwrap_or_default().max(HOLD)));
+    }
+    if kind == ErrorKind::ClientRefused {
+        error = error.with_hold(HOLD);
+    }
+    if let Some(code) = &refused.code {
+        error = error.with_code(&reply.scrub(code));
+    }
+    if let Some(message) = &refused.message {
+        error = error.with_service_message(&reply.scrub(message));
+    }
+    match meaning {
+        // What came in place of a code may hold anything.
+        SehatMuErrorCode::Unknown(code) => error.with_source(SehatMuErrorCode::Unknown(reply.scrub(code))),
+        known => error.with_source(known.clone()),
+    }
+}
