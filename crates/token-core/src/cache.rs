@@ -17,6 +17,7 @@ use self::state::{Held, State};
 use crate::clock::{Clock, Moment, SystemClock};
 use crate::error::{Error, ErrorKind, Remedy};
 use crate::provider::TokenProvider;
+use crate::random;
 use crate::token::Token;
 
 /// Keeps a provider's token and asks for a new one when it is due.
@@ -77,7 +78,7 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
     /// Begins with a token that is already there, as from a login. It is judged like any other: a token that is over is not served.
     #[must_use]
     pub fn with_token(self, token: Token) -> Self {
-        let held = Held::new(token, &self.shared.policy, fastrand::f64());
+        let held = Held::new(token, &self.shared.policy, random::unit());
         self.shared.current.store(Some(Arc::new(held)));
         self
     }

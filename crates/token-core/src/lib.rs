@@ -36,6 +36,7 @@ mod expiry;
 pub mod json;
 mod page;
 mod provider;
+mod random;
 mod reply;
 mod retry;
 pub mod settings;

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Remedy};
 use crate::provider::TokenProvider;
+use crate::random;
 use crate::token::Token;
 
 /// Tries again when a provider fails in a way that may pass.
@@ -95,7 +96,7 @@ impl<P: TokenProvider> TokenProvider for Retry<P> {
             };
             tried += 1;
             let elapsed = self.clock.now().elapsed_since(&began);
-            match self.policy.pause(&error, tried, elapsed, fastrand::f64()) {
+            match self.policy.pause(&error, tried, elapsed, random::unit()) {
                 Some(pause) => self.clock.sleep(pause).await,
                 None => return Err(error),
             }

@@ -8,6 +8,7 @@ use super::flight::{Answer, FlightHandle};
 use super::policy::CachePolicy;
 use crate::clock::Moment;
 use crate::error::{Error, ErrorKind, Remedy};
+use crate::random;
 use crate::token::Token;
 
 /// A token and the two answers about it, as deadlines on both clocks: may it be used, is it due for a refresh.
@@ -136,7 +137,7 @@ impl State {
         now: Moment,
     ) -> (Option<Held>, Answer) {
         let rejected = self.rejected_in_flight.take();
-        let held = Held::new(token.clone(), policy, fastrand::f64());
+        let held = Held::new(token.clone(), policy, random::unit());
         if !held.is_usable(&now) {
             let error = policy.error(
                 ErrorKind::ClockSkew,
@@ -163,7 +164,7 @@ impl State {
     pub(super) fn failed(&mut self, error: &Error, policy: &CachePolicy, now: Moment) {
         self.rejected_in_flight = None;
         self.failures = self.failures.saturating_add(1);
-        let length = policy.pause(error, self.failures, fastrand::f64());
+        let length = policy.pause(error, self.failures, random::unit());
         self.begin_pause(error.clone(), now, length);
     }
 
