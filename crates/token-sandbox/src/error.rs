@@ -1,0 +1,71 @@
+//! What can go wrong when a sandbox is started or steered from code.
+
+use std::error::Error;
+use std::fmt;
+
+/// A sandbox could not be started or steered.
+#[derive(Debug, thiserror::Error)]
+#[error("{kind}")]
+pub struct SandboxError {
+    kind: SandboxErrorKind,
+    code: Option<&'static str>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// What a [`SandboxError`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SandboxErrorKind {
+    /// A loopback port could not be bound.
+    Bind,
+    /// The consent page refused the login URL; [`SandboxError::code`] has the service's code.
+    Consent,
+    /// The crypto library gave no key or no random numbers.
+    Crypto,
+    /// The text is not an RSA public key in PEM (or the Base64 of one).
+    PublicKey,
+    /// No Prakerja user of the sandbox has this id.
+    UnknownUser,
+}
+
+impl SandboxError {
+    pub(crate) fn new(kind: SandboxErrorKind) -> Self {
+        Self { kind, code: None, source: None }
+    }
+
+    pub(crate) fn bind(source: std::io::Error) -> Self {
+        Self { source: Some(Box::new(source)), ..Self::new(SandboxErrorKind::Bind) }
+    }
+
+    pub(crate) fn consent(code: &'static str) -> Self {
+        Self { code: Some(code), ..Self::new(SandboxErrorKind::Consent) }
+    }
+
+    pub(crate) fn crypto(_: aws_lc_rs::error::Unspecified) -> Self {
+        Self::new(SandboxErrorKind::Crypto)
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn kind(&self) -> SandboxErrorKind {
+        self.kind
+    }
+
+    /// The service's code for a refused login URL, for example `ERROAUTH4045`; `None` for other kinds.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.code
+    }
+}
+
+impl fmt::Display for SandboxErrorKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Bind => "cannot bind a loopback port",
+            Self::Consent => "the consent page refused the login URL",
+            Self::Crypto => "the crypto library gave no key or no random numbers",
+            Self::PublicKey => "the text is not an RSA public key in PEM",
+            Self::UnknownUser => "the sandbox has no such user",
+        })
+    }
+}
