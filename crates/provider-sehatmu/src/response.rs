@@ -95,3 +95,56 @@ fn gateway_error(object: &Object) -> Option<Refused> {
     let code = detail.and_then(|detail| detail.optional_text("errorcode").ok()?);
     Some(Refused::by_code(code.unwrap_or("fault"), message))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use http::{HeaderMap, StatusCode};
+    use secrecy::ExposeSecret;
+    use zeroize::Zeroizing;
+
+    use token_core::{Asked, Moment, TokenResponse};
+
+    use super::*;
+
+    /// 2026-11-23T00:00:00Z
+    const NOW: Duration = Duration::from_secs(1_795_392_000);
+
+    fn read(body: &str) -> Result<Token, Error> {
+        let body = Zeroizing::new(body.as_bytes().to_vec());
+        let response = TokenResponse::new(StatusCode::OK, HeaderMap::new(), body);
+        let at = Moment::new(SystemTime::UNIX_EPOCH + NOW, Duration::ZERO);
+        token(&Reply::new(response, Asked { provider: "sehatmu", at, secrets: &[] }))
+    }
+
+    #[test]
+    fn camel_case_and_the_absolute_time_go_first() {
+        let hour = Expiry::After(Duration::from_secs(3_600));
+        let cases = [
+            (r#"{"accessToken":"t1","access_token":"t2"}"#, "t1", Expiry::Unknown),
+            (r#"{"accessToken":null,"access_token":"t2"}"#, "t2", Expiry::Unknown),
+            (r#"{"accessToken":"t1","accessTokenExpiresAt":"2026-11-23T01:00:00.000Z","expires_in":60}"#, "t1", hour),
+            (r#"{"accessToken":"t1","accessTokenExpiresAt":"soon","expires_in":"3600"}"#, "t1", hour),
+            (r#"{"access_token":"t1","expires_in":3600,"token_type":"bearertoken","scope":""}"#, "t1", hour),
+            (r#"{"accessToken":718,"scope":["a"]}"#, "718", Expiry::Unknown),
+        ];
+        for (body, access_token, expiry) in cases {
+            let token = read(body).unwrap();
+            assert_eq!((token.access_token().expose_secret(), token.expiry()), (access_token, expiry), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_error_that_came_with_200_is_an_error() {
+        for body in [
+            r#"{"resourceType":"OperationOutcome","issue":[]}"#,
+            r#"{"resourceType":"OperationOutcome","access_token":"t"}"#,
+            r#"{"error":"invalid_client","access_token":"t"}"#,
+            r#"{"fault":{}}"#,
+            "{}",
+        ] {
+            assert!(read(body).is_err(), "{body}");
+        }
+    }
+}

@@ -1,7 +1,8 @@
 //! Who is trusted, and by which cryptography.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -22,7 +23,7 @@ pub(crate) fn client_config(extra_pem: &[Vec<u8>]) -> Result<ClientConfig, Trans
         roots.extend(read_roots(pem)?);
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier = Verifier::new_with_extra_roots(roots, Arc::clone(&provider)).map_err(|_| {
+    let verifier = verifier(roots, &provider).map_err(|_| {
         TransportBuildError::new(
             SETTING,
             "is not set and this system has no root certificates: install them (`ca-certificates`) or name a root",
@@ -34,9 +35,22 @@ pub(crate) fn client_config(extra_pem: &[Vec<u8>]) -> Result<ClientConfig, Trans
             TransportBuildError::new("tls_backend", "has neither TLS 1.2 nor TLS 1.3: build rustls with its defaults")
         })?;
     // "Dangerous" is rustls's word for any verifier but its own; this one is the platform's and leaves nothing out.
-    let mut config = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
+    let mut config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// The system's roots are read once a process: that takes tens of milliseconds, and every provider has a transport of its own.
+fn verifier(extra: Vec<CertificateDer<'static>>, provider: &Arc<CryptoProvider>) -> Result<Arc<Verifier>, rustls::Error> {
+    static SYSTEM: OnceLock<Arc<Verifier>> = OnceLock::new();
+    if !extra.is_empty() {
+        return Verifier::new_with_extra_roots(extra, Arc::clone(provider)).map(Arc::new);
+    }
+    if let Some(verifier) = SYSTEM.get() {
+        return Ok(Arc::clone(verifier));
+    }
+    let verifier = Arc::new(Verifier::new(Arc::clone(provider))?);
+    Ok(Arc::clone(SYSTEM.get_or_init(|| verifier)))
 }
 
 fn read_roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TransportBuildError> {

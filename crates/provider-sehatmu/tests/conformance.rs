@@ -1,0 +1,182 @@
+//! What every provider must satisfy.
+
+#![cfg(feature = "reqwest")]
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test may panic")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use provider_sehatmu::{SehatMu, SehatMuErrorCode};
+use token_core::{ErrorKind, ExpiryFormat, Remedy, Resend, TokenProvider};
+use token_testkit::{Answer, DocumentedError, Setup, Subject, SuccessFields, json_object, json_text};
+use transport_reqwest::ReqwestTransport;
+
+const SECRET: &str = "client-secret-test-only/+=1";
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn provider(setup: &Setup) -> Arc<dyn TokenProvider> {
+    let transport = ReqwestTransport::builder().total_timeout(setup.timeout).build().unwrap();
+    let builder = SehatMu::builder().base_url(&setup.base_url).client_id("id.sehatmu.client").client_secret(SECRET);
+    Arc::new(builder.clock(Arc::clone(&setup.clock)).transport(Arc::new(transport)).build_uncached().unwrap())
+}
+
+fn oauth_error(status: u16, code: &str, message: &str) -> Answer {
+    let body = json_object(&[("error", Some(&json_text(code))), ("error_description", Some(&json_text(message)))]);
+    Answer::json(status, body)
+}
+
+fn outcome(status: u16, code: &str, text: &str) -> Answer {
+    let (code, text) = (json_text(code), json_text(text));
+    let issue = format!(r#"[{{"severity":"invalid","code":{code},"details":{{"text":{text}}}}}]"#);
+    Answer::json(status, json_object(&[("resourceType", Some("\"OperationOutcome\"")), ("issue", Some(&issue))]))
+}
+
+/// Every documented case, in each shape in which it can come.
+fn documented_errors() -> Vec<DocumentedError> {
+    let oauth = |code: &SehatMuErrorCode| {
+        let answer = oauth_error(code.http_status().unwrap(), code.code(), "in the service's words");
+        let error = DocumentedError::new(answer, code.kind(), code.remedy()).code(code.code());
+        if code.kind() == ErrorKind::ClientRefused { error.hold(MINUTE) } else { error }
+    };
+    let told_by_text = [SehatMuErrorCode::NotAuthenticated, SehatMuErrorCode::RateLimit];
+    let mut errors: Vec<_> = SehatMuErrorCode::ALL.iter().filter(|code| !told_by_text.contains(code)).map(oauth).collect();
+    for status in [200, 400, 401, 403, 429] {
+        let refused = outcome(status, "value", "The system was NOT ABLE TO BE AUTHENTICATED (invented)");
+        let limited = outcome(status, "value", "No: rate limit policy. Rate Limit: 1 request per minute (invented)");
+        errors.push(DocumentedError::new(refused, ErrorKind::ClientRefused, Remedy::FixConfiguration).code("value").hold(MINUTE));
+        errors.push(DocumentedError::new(limited, ErrorKind::RateLimited, Remedy::Wait).code("value").retry_after(MINUTE));
+    }
+    let limited = |seconds: &str| outcome(429, "value", "rate limit").header("Retry-After", seconds);
+    errors.push(DocumentedError::new(limited("90"), ErrorKind::RateLimited, Remedy::Wait).retry_after(MINUTE * 3 / 2));
+    errors.push(DocumentedError::new(limited("5"), ErrorKind::RateLimited, Remedy::Wait).retry_after(MINUTE));
+    let satusehat = Answer::json(401, r#"{"ErrorCode":"invalid_client","Error":"in the service's words"}"#);
+    errors.push(
+        DocumentedError::new(satusehat, ErrorKind::ClientRefused, Remedy::FixConfiguration).code("invalid_client").hold(MINUTE),
+    );
+    let gateway = Answer::json(500, r#"{"fault":{"faultstring":"x","detail":{"errorcode":"oauth.v2.Invented"}}}"#);
+    errors.push(DocumentedError::new(gateway, ErrorKind::Server, Remedy::Retry).code("oauth.v2.Invented"));
+    let unknown = outcome(404, "not-found", "in the service's words");
+    errors.push(DocumentedError::new(unknown, ErrorKind::RequestRefused, Remedy::ContactService).code("not-found"));
+    errors.push(DocumentedError::new(Answer::text(504, "Gateway Timeout"), ErrorKind::Server, Remedy::Retry));
+    errors
+}
+
+/// The service's own shape: camelCase, an absolute time, no token type.
+mod camel_case {
+    use super::*;
+
+    struct CamelCase;
+
+    impl Subject for CamelCase {
+        fn name(&self) -> &'static str {
+            "sehatmu"
+        }
+
+        fn provider(&self, setup: &Setup) -> Arc<dyn TokenProvider> {
+            provider(setup)
+        }
+
+        fn success(&self, fields: &SuccessFields<'_>) -> Answer {
+            let client = r#"{"name":"Invented","email":"invented@service.example"}"#;
+            Answer::json(
+                200,
+                json_object(&[
+                    ("accessToken", fields.access_token),
+                    ("accessTokenExpiresAt", fields.expiry),
+                    ("clientId", Some("\"id.sehatmu.client\"")),
+                    ("client", Some(client)),
+                ]),
+            )
+        }
+
+        fn refusal(&self, code: &str, message: &str) -> Answer {
+            outcome(400, code, message)
+        }
+
+        fn documented_errors(&self) -> Vec<DocumentedError> {
+            documented_errors()
+        }
+
+        fn expiry_format(&self) -> ExpiryFormat {
+            ExpiryFormat::Rfc3339
+        }
+
+        fn resend(&self) -> Resend {
+            Resend::AfterRefusal
+        }
+
+        fn secrets(&self) -> Vec<String> {
+            vec![SECRET.to_owned()]
+        }
+
+        fn token_type(&self) -> Option<&str> {
+            None
+        }
+
+        fn takes_numeric_token(&self) -> bool {
+            true
+        }
+    }
+
+    token_testkit::conformance_tests!(CamelCase);
+}
+
+/// RFC 6749, and SATUSEHAT's form of it, which differs in the token type's name alone.
+mod snake_case {
+    use super::*;
+
+    struct SnakeCase;
+
+    impl Subject for SnakeCase {
+        fn name(&self) -> &'static str {
+            "sehatmu"
+        }
+
+        fn provider(&self, setup: &Setup) -> Arc<dyn TokenProvider> {
+            provider(setup)
+        }
+
+        fn success(&self, fields: &SuccessFields<'_>) -> Answer {
+            Answer::json(
+                200,
+                json_object(&[
+                    ("access_token", fields.access_token),
+                    ("expires_in", fields.expiry),
+                    ("token_type", fields.token_type),
+                    ("issued_at", Some("\"1671109805593\"")),
+                    ("developer.email", Some("\"invented@service.example\"")),
+                ]),
+            )
+        }
+
+        fn refusal(&self, code: &str, message: &str) -> Answer {
+            oauth_error(400, code, message)
+        }
+
+        fn documented_errors(&self) -> Vec<DocumentedError> {
+            documented_errors()
+        }
+
+        fn expiry_format(&self) -> ExpiryFormat {
+            ExpiryFormat::SecondsFromNow
+        }
+
+        fn resend(&self) -> Resend {
+            Resend::AfterRefusal
+        }
+
+        fn secrets(&self) -> Vec<String> {
+            vec![SECRET.to_owned()]
+        }
+
+        fn token_type(&self) -> Option<&str> {
+            Some("BearerToken")
+        }
+
+        fn takes_numeric_token(&self) -> bool {
+            true
+        }
+    }
+
+    token_testkit::conformance_tests!(SnakeCase);
+}
