@@ -1,0 +1,125 @@
+//! Every check that a change must pass.
+
+use std::time::Instant;
+
+use crate::dependencies;
+use crate::step::{self, cargo, output, root};
+
+struct Check {
+    name: &'static str,
+    what: &'static str,
+    run: fn() -> Result<(), String>,
+}
+
+const CHECKS: &[Check] = &[
+    Check { name: "format", what: "the code is formatted", run: format },
+    Check { name: "dependencies", what: "who may depend on whom, and how much each library brings", run: dependencies::check },
+    Check { name: "lints", what: "clippy finds nothing, in all targets and features", run: lints },
+    Check { name: "tests", what: "the README's test command", run: tests },
+    Check { name: "quickstart", what: "the README's first command", run: quickstart },
+    Check { name: "alone", what: "each provider built and tested by itself, and without its default features", run: alone },
+    Check { name: "docs", what: "the documentation has no broken link", run: docs },
+    Check { name: "licences", what: "licences, bans and sources, by cargo-deny", run: licences },
+    Check { name: "package", what: "every library can be published", run: package },
+];
+
+const PROVIDERS: &[&str] = &["provider-klikoo", "provider-prakerja", "provider-sehatmu"];
+
+/// The version of cargo-deny that is installed when the machine has none.
+const CARGO_DENY: &str = "0.20.2";
+
+pub(crate) fn list() {
+    for check in CHECKS {
+        println!("{:<14}{}", check.name, check.what);
+    }
+}
+
+/// Runs the named checks, or all; stops at the first that fails.
+#[expect(clippy::disallowed_methods, reason = "a chore that tells how long it took has no clock to be moved in a test")]
+pub(crate) fn run(names: &[String]) -> Result<(), String> {
+    if let Some(unknown) = names.iter().find(|name| !CHECKS.iter().any(|check| check.name == **name)) {
+        return Err(format!("there is no check `{unknown}`; `cargo xtask ci --list` names them"));
+    }
+    let began = Instant::now();
+    let mut times = Vec::new();
+    for check in CHECKS.iter().filter(|check| names.is_empty() || names.iter().any(|name| name == check.name)) {
+        println!("== {}: {}", check.name, check.what);
+        let began = Instant::now();
+        (check.run)().map_err(|error| format!("check `{}`: {error}", check.name))?;
+        times.push((check.name, began.elapsed().as_secs()));
+    }
+    for (name, seconds) in times {
+        println!("{name:<14}{seconds:>5} s");
+    }
+    println!("{:<14}{:>5} s", "all passed", began.elapsed().as_secs());
+    Ok(())
+}
+
+fn format() -> Result<(), String> {
+    run_cargo(&["fmt", "--all", "--check"])
+}
+
+fn lints() -> Result<(), String> {
+    run_cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"])
+}
+
+fn tests() -> Result<(), String> {
+    run_cargo(&["test", "--locked", "--workspace", "--all-features"])
+}
+
+fn quickstart() -> Result<(), String> {
+    run_cargo(&["run", "--locked", "--package", "examples", "--example", "quickstart"])
+}
+
+fn alone() -> Result<(), String> {
+    for provider in PROVIDERS {
+        run_cargo(&["test", "--locked", "--package", provider])?;
+        run_cargo(&["check", "--locked", "--package", provider, "--no-default-features"])?;
+    }
+    run_cargo(&["check", "--locked", "--package", "token-core"])
+}
+
+fn docs() -> Result<(), String> {
+    let mut command = cargo(&["doc", "--locked", "--workspace", "--no-deps", "--all-features"]);
+    step::run(command.env("RUSTDOCFLAGS", "--deny warnings"))
+}
+
+fn licences() -> Result<(), String> {
+    let installed = output(&mut cargo(&["deny", "--version"])).is_ok();
+    let tools = root().join("target/tools");
+    if !installed && !tools.join("bin/cargo-deny").exists() {
+        let folder = tools.to_string_lossy().into_owned();
+        println!("cargo-deny is not here; installing it under `target/tools`");
+        run_cargo(&[
+            "install",
+            "cargo-deny",
+            "--version",
+            CARGO_DENY,
+            "--locked",
+            "--no-default-features",
+            "--profile",
+            "dev",
+            "--root",
+            &folder,
+            "--target-dir",
+            &format!("{folder}/build"),
+        ])?;
+    }
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let paths = std::iter::once(tools.join("bin")).chain(std::env::split_paths(&paths));
+    let path = std::env::join_paths(paths).map_err(|error| format!("PATH: {error}"))?;
+    // Advisories need a database that is fetched from elsewhere; the other three checks need nothing but the lockfile and the sources.
+    let mut command = cargo(&["deny", "--locked", "--workspace", "--all-features", "check", "licenses", "bans", "sources"]);
+    step::run(command.env("PATH", path))
+}
+
+/// Packs every library. Building from the packages is left out: it would compile everything a second time, and the lists of files are what goes wrong.
+fn package() -> Result<(), String> {
+    let arguments =
+        ["package", "--locked", "--workspace", "--exclude", "examples", "--exclude", "xtask", "--no-verify", "--allow-dirty"];
+    run_cargo(&arguments)
+}
+
+fn run_cargo(arguments: &[&str]) -> Result<(), String> {
+    step::run(&mut cargo(arguments))
+}
