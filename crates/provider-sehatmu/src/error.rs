@@ -50,8 +50,11 @@ pub(crate) fn refusal(reply: &Reply<'_>, refused: &Refused) -> Error {
         error = error.with_service_message(&reply.scrub(message));
     }
     match meaning {
-        // What came in place of a code may hold anything.
-        SehatMuErrorCode::Unknown(code) => error.with_source(SehatMuErrorCode::Unknown(reply.scrub(code))),
+        // What came in place of a code may hold anything; the error has it cleaned.
+        SehatMuErrorCode::Unknown(_) => {
+            let code = error.code().unwrap_or_default().to_owned();
+            error.with_source(SehatMuErrorCode::Unknown(code))
+        }
         known => error.with_source(known.clone()),
     }
 }

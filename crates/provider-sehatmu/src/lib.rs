@@ -44,3 +44,8 @@ pub use provider::{SehatMu, SehatMuBuilder};
 
 /// The name in errors.
 pub(crate) const PROVIDER: &str = "sehatmu";
+
+/// The example of the README, so that it compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -15,9 +15,9 @@ const SECRET: &str = "client-secret-test-only/+=1";
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn provider(setup: &Setup) -> Arc<dyn TokenProvider> {
-    let transport = ReqwestTransport::builder().total_timeout(setup.timeout).build().unwrap();
+    let transport = setup.transport(|timeout| Arc::new(ReqwestTransport::builder().total_timeout(timeout).build().unwrap()));
     let builder = SehatMu::builder().base_url(&setup.base_url).client_id("id.sehatmu.client").client_secret(SECRET);
-    Arc::new(builder.clock(Arc::clone(&setup.clock)).transport(Arc::new(transport)).build_uncached().unwrap())
+    Arc::new(builder.clock(Arc::clone(&setup.clock)).transport(transport).build_uncached().unwrap())
 }
 
 fn oauth_error(status: u16, code: &str, message: &str) -> Answer {

@@ -206,8 +206,12 @@ impl fmt::Display for Error {
         }
         write!(formatter, "; {}", self.inner.remedy)?;
         if let Some(after) = self.retry_after {
-            // Rounded up: a wait that is cut short is asked too early.
-            write!(formatter, " (in {} s)", after.as_secs() + u64::from(after.subsec_nanos() > 0))?;
+            // Rounded up, so that nobody asks too early.
+            let seconds = after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0));
+            match self.is_transient() {
+                true => write!(formatter, " (in {seconds} s)")?,
+                false => write!(formatter, " (the service is not asked again for {seconds} s)")?,
+            }
         }
         Ok(())
     }
@@ -336,8 +340,10 @@ mod tests {
             .with_retry_after(Some(Duration::from_millis(59_001)));
         assert_eq!(
             error.to_string(),
-            "klikoo: the service refused the client's credentials (code 401016570, HTTP 401); correct the settings (in 60 s)"
+            "klikoo: the service refused the client's credentials (code 401016570, HTTP 401); correct the settings (the service is not asked again for 60 s)"
         );
+        let error = Error::new("sehatmu", ErrorKind::RateLimited, Remedy::Wait).with_retry_after(Some(Duration::MAX));
+        assert!(error.to_string().ends_with("; wait, then try once (in 18446744073709551615 s)"), "{error}");
     }
 
     #[test]

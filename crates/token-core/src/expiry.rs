@@ -42,9 +42,7 @@ impl Expiry {
     #[must_use]
     pub fn read(format: ExpiryFormat, value: &Value, now: SystemTime) -> Self {
         let lifetime = match (format, value) {
-            (ExpiryFormat::Rfc3339, Value::Text(text)) => {
-                text.trim().parse::<Timestamp>().ok().and_then(|end| SystemTime::try_from(end).ok()).map(|end| until(end, now))
-            }
+            (ExpiryFormat::Rfc3339, Value::Text(text)) => rfc3339(text.trim()).map(|end| until(end, now)),
             (ExpiryFormat::Rfc3339, _) => None,
             (_, Value::Number(number)) => Some(from_number(format, number_as_seconds(*number), now)),
             (_, Value::Text(text)) => number_in_text(text.trim()).map(|number| from_number(format, number, now)),
@@ -52,6 +50,15 @@ impl Expiry {
         };
         lifetime.map_or(Self::Unknown, |lifetime| Self::After(lifetime.min(Self::LONGEST)))
     }
+}
+
+/// The end of the year 9999 is how some write "never"; its last days are outside the library's range, and two days less mean the same.
+fn rfc3339(text: &str) -> Option<SystemTime> {
+    let timestamp = match text.strip_prefix("9999-12-31") {
+        Some(rest) => format!("9999-12-29{rest}").parse::<Timestamp>(),
+        None => text.parse(),
+    };
+    SystemTime::try_from(timestamp.ok()?).ok()
 }
 
 /// The longest lifetime and the exactness of `f64` are far apart: whole milliseconds are exact beyond the year 200,000.
@@ -138,6 +145,8 @@ mod tests {
             (Rfc3339, r#""2026-11-23T08:00:00.000+07:00""#, hour),
             (Rfc3339, r#""2026-11-22T23:59:59Z""#, over),
             (Rfc3339, r#""9999-12-30T00:00:00Z""#, longest),
+            (Rfc3339, r#""9999-12-31T23:59:59.999Z""#, longest),
+            (Rfc3339, r#""9999-12-31""#, Expiry::Unknown),
             (Rfc3339, r#""2026-11-23T01:00:00""#, Expiry::Unknown),
             (Rfc3339, r#""tomorrow""#, Expiry::Unknown),
             (Rfc3339, "1795395600", Expiry::Unknown),

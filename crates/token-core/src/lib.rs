@@ -59,3 +59,8 @@ pub use retry::{Retry, RetryPolicy};
 pub use token::{Token, TokenBuilder, TokenFault, check_token_type};
 pub use transport::{Delivery, Resend, TokenRequest, TokenResponse, Transport, TransportError, TransportErrorKind};
 pub use url::{BaseUrl, UrlFault, is_loopback, parse_absolute};
+
+/// The example of the README, so that it compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -52,8 +52,13 @@ impl BaseUrl {
         if segments.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
             return Err(UrlFault::PathSegment);
         }
-        let prefix = self.0.path().trim_end_matches('/');
-        replace_path(&self.0, &format!("{prefix}{path}"))
+        replace_path(&self.0, &format!("{}{path}", self.path()))
+    }
+
+    /// The base's own path without a slash at its end: `/klikoo-b2b`, or nothing.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.0.path().trim_end_matches('/')
     }
 
     /// Scheme, host and port, as `https://service.example:8443`.
@@ -65,7 +70,7 @@ impl BaseUrl {
 
 impl fmt::Display for BaseUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}{}", self.origin(), self.0.path().trim_end_matches('/'))
+        write!(formatter, "{}{}", self.origin(), self.path())
     }
 }
 

@@ -1,0 +1,230 @@
+//! The login: its URL, what is kept until the browser comes back, and the code that it brings.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::rand;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use zeroize::Zeroizing;
+
+use token_core::{Clock, Error, ErrorKind, Moment, Remedy};
+
+use crate::PROVIDER;
+use crate::callback::{self, CallbackError};
+use crate::config::Settings;
+
+/// All but what JavaScript's `encodeURIComponent` leaves as it is; the Construct Oauth URL page wants every value written so.
+const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'!')
+    .remove(b'~')
+    .remove(b'*')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')');
+
+/// How long a user may take.
+const LONGEST_LOGIN: Duration = Duration::from_secs(10 * 60);
+
+/// A login that has begun: where the browser goes, and what to keep until it comes back.
+///
+/// `Debug` shows neither the URL, which holds the `state`, nor what is kept.
+#[must_use = "send the browser to `url` and keep `pending` for its callback"]
+pub struct Login {
+    /// Where to send the browser. It holds the `state`, so keep it out of logs.
+    pub url: String,
+    /// For the callback of this browser, and of no other.
+    pub pending: PendingLogin,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Login").field("pending", &self.pending).finish_non_exhaustive()
+    }
+}
+
+/// A login whose browser has not come back yet. It is good for ten minutes and one callback.
+///
+/// Keep it in the server-side session of the browser that began the login; if another browser's callback could reach it, the `state` in it would protect nobody.
+/// It cannot be copied, and one that is dropped ends its login.
+#[must_use = "without it there is no way to the code"]
+pub struct PendingLogin {
+    state: Zeroizing<String>,
+    began: Moment,
+    clock: Arc<dyn Clock>,
+}
+
+impl PendingLogin {
+    /// Begins a login now, with a `state` of 256 random bits.
+    pub(crate) fn begin(clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        rand::fill(bytes.as_mut_slice()).map_err(|_| {
+            Error::new(PROVIDER, ErrorKind::Internal, Remedy::Retry).with_message("the crypto library gave no random numbers")
+        })?;
+        let state = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(bytes.as_slice()));
+        Ok(Self { state, began: clock.now(), clock })
+    }
+
+    /// When it began.
+    pub(crate) fn began(&self) -> Moment {
+        self.began
+    }
+
+    /// For the login URL.
+    pub(crate) fn expose_state(&self) -> &str {
+        &self.state
+    }
+
+    /// Reads the callback: `raw_query` is what stands after `?` in the URL to which the browser came back, as it came and not decoded.
+    ///
+    /// It takes the callback at the redirect URI as well as the one at the login URI. What the service adds to the latter is not documented:
+    /// a user who comes to it without parameters has not logged in, and what is pending can be dropped.
+    ///
+    /// # Errors
+    ///
+    /// The callback is late, forged, malformed, or says that the login was denied: see [`CallbackError`]. No request is made.
+    pub fn callback(self, raw_query: &str) -> Result<AuthorizationCode, CallbackError> {
+        let code = callback::code(raw_query, &self.state)?;
+        let now = self.clock.now();
+        if now.wall() < self.began.wall() {
+            return Err(CallbackError::ClockMovedBack);
+        }
+        if now.elapsed_since(&self.began) > LONGEST_LOGIN {
+            return Err(CallbackError::Expired);
+        }
+        Ok(AuthorizationCode { code })
+    }
+}
+
+impl fmt::Debug for PendingLogin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("PendingLogin").field("began", &self.began.wall()).finish_non_exhaustive()
+    }
+}
+
+/// The code of a callback whose `state` was right. [`Prakerja::exchange`](crate::Prakerja::exchange) consumes it.
+///
+/// It has no constructor and no copy: a code comes from [`PendingLogin::callback`] and is used once.
+#[must_use = "a code is good for a short time: exchange it"]
+pub struct AuthorizationCode {
+    code: Zeroizing<String>,
+}
+
+impl AuthorizationCode {
+    /// For the request's body, and for taking it out of what the service says.
+    pub(crate) fn expose(&self) -> &str {
+        &self.code
+    }
+}
+
+impl fmt::Debug for AuthorizationCode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("AuthorizationCode").finish_non_exhaustive()
+    }
+}
+
+/// The login URL, with the parameters in the order of "Complete URL structure" (Construct Oauth URL page).
+pub(crate) fn url(settings: &Settings, state: &str) -> String {
+    let query = query(&[
+        ("client_id", &settings.client_id),
+        ("client_name", &settings.client_name),
+        ("login_uri", &settings.login_uri),
+        ("redirect_uri", &settings.redirect_uri),
+        ("scope", &settings.scope),
+        ("state", state),
+    ]);
+    format!("{}?{query}", settings.consent_url)
+}
+
+/// Parameters as JavaScript's `encodeURIComponent` writes their values.
+pub(crate) fn query(parameters: &[(&str, &str)]) -> String {
+    parameters.iter().fold(String::new(), |mut query, (name, value)| {
+        if !query.is_empty() {
+            query.push('&');
+        }
+        query.push_str(name);
+        query.push('=');
+        query.extend(utf8_percent_encode(value, COMPONENT));
+        query
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use token_core::SystemClock;
+
+    use super::*;
+    use crate::config::test_settings;
+
+    #[test]
+    fn the_url_is_the_complete_url_of_the_page() {
+        let settings = test_settings(|config| {
+            config.client_id = Some("prakerjaoauth".to_owned());
+            config.client_name = Some("PrakerjaOauth".to_owned());
+            config.login_uri = Some("https://sso-demo.prakerja.go.id/login".to_owned());
+            config.redirect_uri = Some("https://sso-demo.prakerja.go.id/createtoken".to_owned());
+        });
+        assert_eq!(
+            url(&settings, "STATE-123456"),
+            "https://oauth.prakerja.go.id/consent-sso?\
+             client_id=prakerjaoauth&\
+             client_name=PrakerjaOauth&\
+             login_uri=https%3A%2F%2Fsso-demo.prakerja.go.id%2Flogin&\
+             redirect_uri=https%3A%2F%2Fsso-demo.prakerja.go.id%2Fcreatetoken&\
+             scope=name%20email%20prakerjaid%20notelp&\
+             state=STATE-123456"
+        );
+    }
+
+    #[test]
+    fn values_are_written_as_encode_uri_component_writes_them() {
+        // The right column was computed with Node.
+        let cases = [
+            ("A-Z_a.z!~*'()", "A-Z_a.z!~*'()"),
+            ("a&b=c?d#e/f", "a%26b%3Dc%3Fd%23e%2Ff"),
+            ("100%", "100%25"),
+            ("%20", "%2520"),
+            ("a+b", "a%2Bb"),
+            ("\"<>\\^`{|}", "%22%3C%3E%5C%5E%60%7B%7C%7D"),
+            (";,:@$[]", "%3B%2C%3A%40%24%5B%5D"),
+            ("   ", "%20%20%20"),
+            ("&", "%26"),
+            ("=", "%3D"),
+            ("é", "%C3%A9"),
+            ("日本", "%E6%97%A5%E6%9C%AC"),
+            ("😀", "%F0%9F%98%80"),
+            ("\u{202e}", "%E2%80%AE"),
+            ("\0\t\n\r\u{7f}", "%00%09%0A%0D%7F"),
+            ("http://127.0.0.1:8080/cb?tenant=7&x=a%20b", "http%3A%2F%2F127.0.0.1%3A8080%2Fcb%3Ftenant%3D7%26x%3Da%2520b"),
+        ];
+        for (value, encoded) in cases {
+            assert_eq!(query(&[("a", value), ("b", value)]), format!("a={encoded}&b={encoded}"), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn every_state_is_new_and_has_256_bits() {
+        let begin = || PendingLogin::begin(Arc::new(SystemClock)).unwrap();
+        let states: std::collections::HashSet<String> = (0..64).map(|_| begin().expose_state().to_owned()).collect();
+        assert_eq!(states.len(), 64);
+        for state in states {
+            assert_eq!(BASE64_URL_SAFE_NO_PAD.decode(&state).unwrap().len(), 32);
+            assert_eq!(query(&[("state", &state)]), format!("state={state}"), "nothing in it needs encoding");
+        }
+    }
+
+    #[test]
+    fn debug_shows_neither_state_nor_code() {
+        let pending = PendingLogin::begin(Arc::new(SystemClock)).unwrap();
+        let state = pending.expose_state().to_owned();
+        let login = Login { url: format!("https://service.example?state={state}"), pending };
+        let code = AuthorizationCode { code: Zeroizing::new("code-test-only".to_owned()) };
+        let shown = format!("{login:?} {login:#?} {code:?}");
+        assert!(!shown.contains(&state) && !shown.contains("code-test-only"), "{shown}");
+    }
+}

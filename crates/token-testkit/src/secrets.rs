@@ -1,0 +1,174 @@
+//! Finds a secret in a text, in whatever spelling it got there.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What RFC 3986 calls unreserved stands for itself.
+pub(crate) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A secret this long counts as shown when a part of it is.
+const LONG: usize = 24;
+
+/// That part: its first or last characters.
+const PART: usize = 16;
+
+/// Looks for secrets in texts: as they are, percent-encoded, in Base64 at any offset, in hexadecimal, escaped, as a list of bytes, or cut short.
+///
+/// ```
+/// use token_testkit::SecretFinder;
+///
+/// let finder = SecretFinder::new(["client-secret-test-only"]);
+/// assert!(finder.find("Basic aWQ6Y2xpZW50LXNlY3JldC10ZXN0LW9ubHk=").is_some());
+/// assert!(finder.find("client_secret is missing").is_none());
+/// ```
+#[derive(Clone, Default)]
+pub struct SecretFinder {
+    /// By spelling.
+    needles: BTreeMap<String, Leak>,
+}
+
+/// A secret that was found in a text. It names the secret by its place in the list, not by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leak {
+    number: usize,
+    spelling: &'static str,
+}
+
+impl Leak {
+    /// Which secret, counted from 0 in the order in which they were given.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// How it is written: `in Base64`.
+    #[must_use]
+    pub fn spelling(&self) -> &'static str {
+        self.spelling
+    }
+}
+
+impl fmt::Display for Leak {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "secret {}, {}", self.number, self.spelling)
+    }
+}
+
+impl SecretFinder {
+    /// Makes one for these secrets. An empty secret is never found.
+    #[must_use]
+    pub fn new(secrets: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let mut finder = Self::default();
+        for (number, secret) in secrets.into_iter().enumerate() {
+            finder.add(number, &secret.into());
+        }
+        finder
+    }
+
+    /// The first secret that is in `text`.
+    #[must_use]
+    pub fn find(&self, text: &str) -> Option<Leak> {
+        self.needles.iter().find(|(needle, _)| text.contains(needle.as_str())).map(|(_, leak)| *leak)
+    }
+
+    fn add(&mut self, number: usize, secret: &str) {
+        let mut note = |needle: String, spelling| {
+            // A shorter needle is in many an innocent text.
+            if needle.len() >= 4 || needle == secret && !needle.is_empty() {
+                self.needles.entry(needle).or_insert(Leak { number, spelling });
+            }
+        };
+        note(secret.to_owned(), "as it is");
+        for set in [ENCODED, NON_ALPHANUMERIC] {
+            let encoded = utf8_percent_encode(secret, set).to_string();
+            note(encoded.replace("%20", "+"), "percent-encoded");
+            note(lower_escapes(&encoded), "percent-encoded");
+            note(encoded, "percent-encoded");
+        }
+        for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+            for offset in 0..3 {
+                note(base64_inside(&engine, secret, offset), "in Base64");
+            }
+        }
+        let bytes = secret.as_bytes();
+        note(bytes.iter().map(|byte| format!("{byte:02x}")).collect(), "in hexadecimal");
+        note(bytes.iter().map(|byte| format!("{byte:02X}")).collect(), "in hexadecimal");
+        note(bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", "), "as a list of bytes");
+        note(format!("{secret:?}").trim_matches('"').to_owned(), "escaped");
+        let characters: Vec<_> = secret.chars().collect();
+        if characters.len() >= LONG {
+            note(characters.iter().take(PART).collect(), "cut short");
+            note(characters.iter().skip(characters.len() - PART).collect(), "cut short");
+        }
+    }
+}
+
+impl fmt::Debug for SecretFinder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "SecretFinder({} spellings)", self.needles.len())
+    }
+}
+
+/// `%2F` as `%2f`.
+fn lower_escapes(encoded: &str) -> String {
+    let mut parts = encoded.split('%');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+        text.push('%');
+        text.push_str(&digits.to_ascii_lowercase());
+        text.push_str(rest);
+    }
+    text
+}
+
+/// The Base64 characters that stand for `secret` alone when `offset` bytes, modulo 3, come before it.
+fn base64_inside(engine: &base64::engine::GeneralPurpose, secret: &str, offset: usize) -> String {
+    let mut bytes = vec![0; offset];
+    bytes.extend_from_slice(secret.as_bytes());
+    let encoded = engine.encode(&bytes);
+    let first = (offset * 8).div_ceil(6);
+    let end = bytes.len() * 8 / 6;
+    encoded.get(first..end).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_found_in_every_spelling() {
+        let secret = "s3cret/with+odd \"chars\"=";
+        let finder = SecretFinder::new(["other-test-only", secret]);
+        let basic = |prefix: &str| base64::engine::general_purpose::STANDARD.encode(format!("{prefix}{secret}:after"));
+        for text in [
+            format!("it was {secret}."),
+            "x=s3cret%2Fwith%2Bodd%20%22chars%22%3D&y".to_owned(),
+            "x=s3cret%2fwith%2bodd%20%22chars%22%3d&y".to_owned(),
+            "x=s3cret%2Fwith%2Bodd+%22chars%22%3D&y".to_owned(),
+            format!("{secret:?}"),
+            format!("{:?}", secret.as_bytes()),
+            basic(""),
+            basic("a"),
+            basic("ab"),
+            basic("abc"),
+            "s3cret/with+odd \"cha...".to_owned(),
+            "...et/with+odd \"chars\"=".to_owned(),
+        ] {
+            let leak = finder.find(&text).unwrap_or_else(|| panic!("not found in {text}"));
+            assert_eq!(leak.number(), 1, "{leak}");
+        }
+        assert_eq!(finder.find("s3cret and odd chars"), None);
+        assert!(!format!("{finder:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn nothing_is_found_of_nothing() {
+        assert_eq!(SecretFinder::new([""]).find("any text"), None);
+        assert_eq!(SecretFinder::new(Vec::<String>::new()).find("any text"), None);
+    }
+}
