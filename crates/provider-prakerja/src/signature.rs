@@ -28,12 +28,9 @@ pub(crate) fn signed_text(client_code: &str, timestamp: &str, method: &Method, p
 
 /// The path of `url` without its query and without the path that `base` has itself.
 pub(crate) fn signed_path<'u>(url: &'u Uri, base: &BaseUrl) -> &'u str {
-    let base = base.to_string();
-    let prefix =
-        base.split_once("://").and_then(|(_, rest)| rest.find('/').and_then(|start| rest.get(start..))).unwrap_or_default();
     let path = url.path();
     // Only whole segments are taken off: `/api` is no part of `/api2/x`.
-    path.strip_prefix(prefix).filter(|rest| rest.starts_with('/')).unwrap_or(path)
+    path.strip_prefix(base.path()).filter(|rest| rest.starts_with('/')).unwrap_or(path)
 }
 
 #[cfg(test)]
