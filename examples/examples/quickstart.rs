@@ -54,8 +54,7 @@ async fn prakerja(sandbox: &Sandbox, transport: &Arc<dyn Transport>) -> Result<(
     let asked = sandbox.requests();
     tokens.token().await?;
     let from_cache = sandbox.requests() == asked;
-    row("Prakerja", "login, consent, code", &first, if profile.is_ok() { 200 } else { 400 }, from_cache);
-    Ok(())
+    row("Prakerja", "login, consent, code", &first, if profile.is_ok() { 200 } else { 400 }, from_cache)
 }
 
 async fn sehatmu(sandbox: &Sandbox, transport: &Arc<dyn Transport>) -> Result<(), Failure> {
@@ -121,13 +120,14 @@ async fn twice(
     let status = call_api(transport, api, &token).await?;
     let asked = sandbox.requests();
     tokens.token().await?;
-    row(service, how, &token, status, sandbox.requests() == asked);
-    Ok(())
+    row(service, how, &token, status, sandbox.requests() == asked)
 }
 
-fn row(service: &str, how: &str, token: &Token, status: u16, from_cache: bool) {
+/// Prints a row, and fails the program when it does not say what it should.
+fn row(service: &str, how: &str, token: &Token, status: u16, from_cache: bool) -> Result<(), Failure> {
     let second = if from_cache { "from the cache" } else { "asked the service again" };
     println!("{service:<10}{how:<24}{:<28}{:<16}{second}", until(token), format!("HTTP {status}"));
+    if status == 200 && from_cache { Ok(()) } else { Err(format!("{service} did not go as it should").into()) }
 }
 
 /// When a token ends, in western Indonesian time.

@@ -109,7 +109,17 @@ fn licences() -> Result<(), String> {
     let paths = std::iter::once(tools.join("bin")).chain(std::env::split_paths(&paths));
     let path = std::env::join_paths(paths).map_err(|error| format!("PATH: {error}"))?;
     // Advisories need a database that is fetched from elsewhere; the other three checks need nothing but the lockfile and the sources.
-    let mut command = cargo(&["deny", "--locked", "--workspace", "--all-features", "check", "licenses", "bans", "sources"]);
+    let mut command = cargo(&[
+        "deny",
+        "--locked",
+        "--workspace",
+        "--all-features",
+        "check",
+        "--hide-inclusion-graph",
+        "licenses",
+        "bans",
+        "sources",
+    ]);
     step::run(command.env("PATH", path))
 }
 

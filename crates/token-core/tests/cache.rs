@@ -266,15 +266,17 @@ async fn everyone_who_waits_gets_the_same_error_from_one_request() {
 
 #[tokio::test]
 async fn refused_credentials_and_too_many_requests_hold() {
-    let retry_after = |seconds| Does::Fails(Error::new("test", ErrorKind::RateLimited, Remedy::Wait).with_retry_after(seconds));
-    let cases: [(&str, Box<dyn Fn() -> Does + Send + Sync>, u64); 4] = [
-        ("refused", Box::new(|| fails(ErrorKind::ClientRefused, Remedy::FixConfiguration)), 60),
-        ("limited", Box::new(move || retry_after(None)), 60),
-        ("limited, and told for how long", Box::new(move || retry_after(Some(Duration::from_secs(300)))), 300),
-        ("limited for ever", Box::new(move || retry_after(Some(Duration::MAX))), 3_600),
+    let refused = Error::new("test", ErrorKind::ClientRefused, Remedy::FixConfiguration);
+    let limited = |retry_after| Error::new("test", ErrorKind::RateLimited, Remedy::Wait).with_retry_after(retry_after);
+    let cases = [
+        ("refused", refused, 60),
+        ("limited", limited(None), 60),
+        ("limited, and told for how long", limited(Some(Duration::from_secs(300))), 300),
+        ("limited for ever", limited(Some(Duration::MAX)), 3_600),
     ];
     for (what, failure, seconds) in cases {
-        let bench = Bench::new(move |call| if call == 1 { failure() } else { Does::Gives(numbered(call), HOUR) });
+        let bench =
+            Bench::new(move |call| if call == 1 { Does::Fails(failure.clone()) } else { Does::Gives(numbered(call), HOUR) });
         bench.error().await;
         // Neither a clock set forward nor a machine that slept makes the service forget.
         bench.clock.sleep_machine(HOUR * 24);

@@ -69,3 +69,8 @@ pub use credentials::{KlikooCredentials, PrakerjaCredentials, PrakerjaUser, Seha
 pub use error::{SandboxError, SandboxErrorKind};
 pub use sandbox::Sandbox;
 pub use settings::{KlikooSettings, PrakerjaSettings, RefusalStatus, SehatMuFailure, SehatMuSettings, SehatMuSuccess};
+
+/// The example of the README, so that it compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
