@@ -91,17 +91,24 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
     ///
     /// No token is usable and the request for one failed, or failed so recently that it is not repeated yet: [`Error::retry_after`] has the time left.
     pub async fn token(&self) -> Result<Token, Error> {
-        let now = self.shared.clock.now();
-        if let Some(token) = self.held(&now) {
-            return Ok(token);
+        loop {
+            let now = self.shared.clock.now();
+            if let Some(token) = self.held(&now) {
+                return Ok(token);
+            }
+            let mut answer = match self.join_or_begin(&now) {
+                Next::Serve(token) => return Ok(token),
+                Next::Fail(error) => return Err(error),
+                Next::Wait(answer) => answer,
+            };
+            let landed = answer.wait_for(Option::is_some).await.ok().and_then(|answer| (*answer).clone());
+            let policy = &self.shared.policy;
+            let token = landed.unwrap_or_else(|| Err(policy.error(ErrorKind::Internal, Remedy::Retry, flight::LOST)))?;
+            // A caller may come back to its future long after the answer landed, when the token in it is over.
+            if Held::new(token.clone(), policy, 0.0).is_usable(&self.shared.clock.now()) {
+                return Ok(token);
+            }
         }
-        let mut answer = match self.join_or_begin(&now) {
-            Next::Serve(token) => return Ok(token),
-            Next::Fail(error) => return Err(error),
-            Next::Wait(answer) => answer,
-        };
-        let landed = answer.wait_for(Option::is_some).await.ok().and_then(|answer| (*answer).clone());
-        landed.unwrap_or_else(|| Err(self.shared.policy.error(ErrorKind::Internal, Remedy::Retry, flight::LOST)))
     }
 
     /// Drops `rejected` if it is the token that is held; a newer one stays. The next call asks for a new one.

@@ -215,6 +215,18 @@ async fn a_caller_that_goes_away_costs_nothing() {
 }
 
 #[tokio::test]
+async fn a_caller_that_comes_back_late_gets_no_token_that_is_over() {
+    let bench = Bench::gated(|call| Does::Gives(numbered(call), HOUR));
+    let mut late = std::pin::pin!(bench.cache.token());
+    assert!(late.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    bench.open();
+    settle().await;
+    bench.advance(7_200);
+    bench.open();
+    assert_eq!(text(&late.await.unwrap()), "token-2");
+}
+
+#[tokio::test]
 async fn an_error_is_not_given_while_a_token_is_usable() {
     let bench = Bench::new(|call| match call {
         1 => Does::Gives("token-1", HOUR),
