@@ -111,6 +111,7 @@ fn describe(sandbox: &Sandbox) -> String {
         ("PRAKERJA_BASE_URL", sandbox.prakerja_base_url()),
         ("PRAKERJA_CONSENT_URL", sandbox.prakerja_consent_url()),
         ("PRAKERJA_SIGN_KEY", prakerja.sign_key()),
+        ("PRAKERJA_CLIENT_CODE", prakerja.client_code()),
         ("SEHATMU_BASE_URL", sandbox.sehatmu_base_url()),
         ("SEHATMU_CLIENT_ID", sehatmu.client_id()),
         ("SEHATMU_CLIENT_SECRET", sehatmu.client_secret()),
@@ -125,13 +126,12 @@ fn describe(sandbox: &Sandbox) -> String {
         "# The sandbox serves until Ctrl-C. Paste these lines into another shell.\n\
          # Everything in them is invented and ends with the sandbox.\n\
          #\n\
-         # Prakerja  {}  (client code for signed calls: {})\n\
+         # Prakerja  {}\n\
          # SehatMu   {}\n\
          # Klikoo    {}\n\
          # Control   {}  (keep the path to yourself)\n\
          \n{exports}",
         sandbox.prakerja_base_url(),
-        prakerja.client_code(),
         sandbox.sehatmu_base_url(),
         sandbox.klikoo_base_url(),
         sandbox.control_url(),
@@ -229,6 +229,7 @@ mod tests {
             "PRAKERJA_BASE_URL",
             "PRAKERJA_CONSENT_URL",
             "PRAKERJA_SIGN_KEY",
+            "PRAKERJA_CLIENT_CODE",
             "SEHATMU_BASE_URL",
             "SEHATMU_CLIENT_ID",
             "SEHATMU_CLIENT_SECRET",
