@@ -35,8 +35,7 @@ pub(crate) fn token(reply: &Reply<'_>) -> Result<Token, Error> {
 }
 
 fn granted(reply: &Reply<'_>, object: &Object) -> Result<Token, Error> {
-    let none = Object::default();
-    let data = object.optional_object("data").map_err(|fault| reply.invalid(fault))?.unwrap_or(&none);
+    let data = object.object("data").map_err(|fault| reply.invalid(fault))?;
     let access_token = data.text("access_token").map_err(|fault| reply.invalid(fault))?;
     if let Some(token_type) = data.optional_text("token_type").map_err(|fault| reply.invalid(fault))? {
         check_token_type(token_type, &["Bearer"]).map_err(|fault| reply.invalid(fault))?;

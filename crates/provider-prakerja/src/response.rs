@@ -92,13 +92,8 @@ fn read(reply: &Reply<'_>, call: Call) -> Result<Object, Error> {
 }
 
 fn data<'o>(reply: &Reply<'_>, answer: &'o Object) -> Result<&'o Object, Error> {
-    answer.optional_object("data").map_err(|fault| reply.invalid(fault))?.ok_or_else(|| reply.invalid(NoData))
+    answer.object("data").map_err(|fault| reply.invalid(fault))
 }
-
-/// A success without its data.
-#[derive(Debug, thiserror::Error)]
-#[error("field `data`: wanted an object, found nothing")]
-struct NoData;
 
 /// A text, or a number by its text. Absent, `null` and empty are one: nothing.
 fn optional(data: &Object, field: &'static str) -> Result<Option<Zeroizing<String>>, FieldError> {

@@ -160,6 +160,15 @@ impl Object {
         }
     }
 
+    /// An object.
+    ///
+    /// # Errors
+    ///
+    /// The field is absent or of another kind.
+    pub fn object(&self, field: &'static str) -> Result<&Object, FieldError> {
+        self.optional_object(field)?.ok_or(FieldError { field, wanted: "an object", found: "nothing" })
+    }
+
     /// An object that may be absent.
     ///
     /// # Errors
@@ -361,6 +370,8 @@ mod tests {
         assert_eq!(object.text("nothing").unwrap_err().to_string(), "field `nothing`: wanted a text, found nothing");
         assert_eq!(object.text_or_number("number").map(|text| text.to_string()).as_deref(), Ok("7"));
         assert_eq!(object.text("text"), Ok("canary"));
+        assert!(object.object("object").is_ok());
+        assert_eq!(object.object("nothing").unwrap_err().to_string(), "field `nothing`: wanted an object, found nothing");
         assert!(!format!("{value:?} {object:?}").contains("canary"));
         assert_eq!(
             Value::parse(b"[]").unwrap().as_object().unwrap_err().to_string(),

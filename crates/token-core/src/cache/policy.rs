@@ -77,7 +77,10 @@ impl CachePolicy {
 
     /// The pause after the `failures`-th failure in a row. `random` is a number from 0 to 1.
     pub(super) fn pause(&self, error: &Error, failures: u32, random: f64) -> Duration {
-        let doubled = doubled(self.first_pause, failures.saturating_sub(1)).min(self.longest_pause);
+        // What asks for patience, or may come from a firewall, gets a low rate from the start.
+        let is_slow = error.remedy() == Remedy::Wait || error.kind() == ErrorKind::Blocked;
+        let first = if is_slow { self.first_pause.max(SLOW_PAUSE) } else { self.first_pause };
+        let doubled = doubled(first, failures.saturating_sub(1)).min(self.longest_pause);
         let own = match error.kind() {
             ErrorKind::ClientRefused | ErrorKind::RateLimited => self.refused_pause.max(error.hold().unwrap_or_default()),
             // A provider that panicked or a runtime that ended: the next caller starts anew, once.
@@ -98,6 +101,9 @@ impl CachePolicy {
         Error::new(self.provider, kind, remedy).with_message(message)
     }
 }
+
+/// The first pause after a failure that wants patience.
+const SLOW_PAUSE: Duration = Duration::from_secs(10);
 
 /// A share of `lifetime`, whatever number a setting holds.
 fn share(lifetime: Duration, share: f64) -> Duration {
@@ -149,6 +155,8 @@ mod tests {
             (ErrorKind::Server, 40, None, None, 60_000),
             (ErrorKind::Server, 1, Some(90), None, 90_000),
             (ErrorKind::Server, 1, Some(u64::MAX), None, 3_600_000),
+            (ErrorKind::Blocked, 1, None, None, 10_000),
+            (ErrorKind::Blocked, 4, None, None, 60_000),
             (ErrorKind::ClientRefused, 1, None, None, 60_000),
             (ErrorKind::ClientRefused, 1, None, Some(300), 300_000),
             (ErrorKind::RateLimited, 1, Some(5), None, 60_000),
