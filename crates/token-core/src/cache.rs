@@ -148,9 +148,8 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
         let Ok(mut state) = self.shared.state.try_lock() else { return };
         // Read again: the refresh may have ended between the look at the token and the lock.
         let due = self.shared.current.load().as_ref().is_some_and(|held| held.is_due(now));
-        let busy = state.flight(now, &self.shared.policy).is_some() || state.pause_left(now).is_some();
         if due
-            && !busy
+            && !state.must_not_refresh(now, &self.shared.policy)
             && let Ok(runtime) = Handle::try_current()
         {
             let flight = Flight::begin(&self.shared, &mut state, *now);

@@ -193,6 +193,15 @@ impl Error {
             (Delivery::Answered | Delivery::Unknown, Resend::OnlyIfNotSent) => false,
         }
     }
+
+    /// Whether the service may have acted on a request whose answer is lost, so that a second copy could do harm.
+    ///
+    /// A rotated refresh token is the case in point: the old one may be dead, and sending it again may end the login.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        let is_lost = matches!(self.inner.kind, ErrorKind::InvalidResponse | ErrorKind::Transport);
+        is_lost && !self.may_be_sent_again()
+    }
 }
 
 impl fmt::Display for Error {
@@ -373,6 +382,14 @@ mod tests {
             assert_eq!(error.may_be_sent_again(), again, "{resend:?} {delivery:?}");
         }
         assert!(!Error::new("test", ErrorKind::Server, Remedy::Retry).may_be_sent_again(), "nothing said");
+
+        let in_doubt =
+            |kind, resend, delivery| Error::new("test", kind, Remedy::Retry).with_delivery(resend, delivery).is_in_doubt();
+        assert!(in_doubt(ErrorKind::Transport, Resend::OnlyIfNotSent, Delivery::Unknown), "the answer is lost");
+        assert!(in_doubt(ErrorKind::InvalidResponse, Resend::OnlyIfNotSent, Delivery::Answered), "the answer is torn");
+        assert!(!in_doubt(ErrorKind::Server, Resend::OnlyIfNotSent, Delivery::Answered), "the service said that it failed");
+        assert!(!in_doubt(ErrorKind::Transport, Resend::OnlyIfNotSent, Delivery::NotSent));
+        assert!(!in_doubt(ErrorKind::Transport, Resend::AfterRefusal, Delivery::Unknown));
     }
 
     #[test]

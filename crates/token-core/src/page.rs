@@ -51,8 +51,9 @@ impl UnexpectedPage {
         let lower = text.to_ascii_lowercase();
         let server = single_header(headers, &SERVER).unwrap_or_default().to_ascii_lowercase();
         let has = |name: &'static str| headers.contains_key(HeaderName::from_static(name));
-        let content_type = content_type(headers).map(|text| untrusted(&reply.scrub(&text), 64));
-        let is_html = content_type.as_deref() == Some("text/html") || lower.trim_start().starts_with('<');
+        let content_type = content_type(headers).map(|text| untrusted(&reply.scrub(text), 64));
+        let is_html = content_type.as_deref().is_some_and(|text| text.eq_ignore_ascii_case("text/html"))
+            || lower.trim_start().starts_with('<');
 
         let looks_like = if has("cf-ray") || server == "cloudflare" {
             PageOrigin::Cloudflare

@@ -235,10 +235,9 @@ pub(crate) fn single_header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Op
     }
 }
 
-/// The content type without its parameters, in lower case.
-pub(crate) fn content_type(headers: &HeaderMap) -> Option<String> {
-    let value = single_header(headers, &CONTENT_TYPE)?;
-    value.split(';').next().map(|essence| essence.trim().to_ascii_lowercase())
+/// The content type without its parameters.
+pub(crate) fn content_type(headers: &HeaderMap) -> Option<&str> {
+    single_header(headers, &CONTENT_TYPE)?.split(';').next().map(str::trim)
 }
 
 #[cfg(test)]

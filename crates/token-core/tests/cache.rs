@@ -252,6 +252,22 @@ async fn an_error_is_not_given_while_a_token_is_usable() {
 }
 
 #[tokio::test]
+async fn what_may_do_harm_twice_is_not_sent_again_behind_a_usable_token() {
+    let lost = || Error::new("test", ErrorKind::Transport, Remedy::Retry).with_delivery(Resend::OnlyIfNotSent, Delivery::Unknown);
+    let bench = Bench::new(move |call| if call == 2 { Does::Fails(lost()) } else { Does::Gives(numbered(call), HOUR) });
+    bench.served().await;
+    bench.advance(3_000);
+    for _ in 0..100 {
+        assert_eq!(bench.served().await, "token-1");
+        settle().await;
+        bench.advance(5);
+    }
+    assert_eq!(bench.calls(), 2, "the answer of the second is lost, and the token is still good");
+    bench.advance(100);
+    assert_eq!(bench.served().await, "token-3", "nothing is left to lose");
+}
+
+#[tokio::test]
 async fn everyone_who_waits_gets_the_same_error_from_one_request() {
     let bench = Bench::gated(|call| match call {
         1 => fails(ErrorKind::Server, Remedy::Retry),

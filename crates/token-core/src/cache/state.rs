@@ -75,6 +75,8 @@ pub(super) struct State {
     flights: u64,
     pause: Option<Pause>,
     failures: u32,
+    /// The last request may have spent something, and a second one could do harm: none is made behind a token that is usable.
+    in_doubt: bool,
     /// Tokens in a row that were over on arrival or refused soon after.
     refusals: u32,
     /// Refused while a request was under way, whose answer may be this very token.
@@ -128,6 +130,11 @@ impl State {
         Some(pause.error.clone().with_retry_after(Some(left)))
     }
 
+    /// Whether a refresh behind a usable token must wait: for another one, for the end of a pause, or until there is nothing to lose by it.
+    pub(super) fn must_not_refresh(&mut self, now: &Moment, policy: &CachePolicy) -> bool {
+        self.in_doubt || self.flight(now, policy).is_some() || self.pause_left(now).is_some()
+    }
+
     /// Takes a new token. Gives what to keep, and what to answer those who wait.
     pub(super) fn arrived(
         &mut self,
@@ -137,6 +144,7 @@ impl State {
         now: Moment,
     ) -> (Option<Held>, Answer) {
         let rejected = self.rejected_in_flight.take();
+        self.in_doubt = false;
         let held = Held::new(token.clone(), policy, random::unit());
         if !held.is_usable(&now) {
             let error = policy.error(
@@ -164,6 +172,7 @@ impl State {
     pub(super) fn failed(&mut self, error: &Error, policy: &CachePolicy, now: Moment) {
         self.rejected_in_flight = None;
         self.failures = self.failures.saturating_add(1);
+        self.in_doubt = error.is_in_doubt();
         let length = policy.pause(error, self.failures, random::unit());
         self.begin_pause(error.clone(), now, length);
     }
