@@ -5,11 +5,12 @@ mod policy;
 mod state;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use self::flight::{Answer, Flight};
 pub use self::policy::CachePolicy;
@@ -54,11 +55,12 @@ struct Shared<P> {
     state: Mutex<State>,
 }
 
-/// What a caller without a usable token does next.
-enum Next {
+/// What a caller gets who found no usable token.
+enum Turn {
+    /// One that landed meanwhile.
     Serve(Token),
-    Wait(tokio::sync::watch::Receiver<Option<Answer>>),
-    Fail(Error),
+    /// The answer of the request under way.
+    Wait(watch::Receiver<Option<Answer>>),
 }
 
 impl<P: TokenProvider + 'static> TokenCache<P> {
@@ -96,22 +98,24 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
             if let Some(token) = self.held(&now) {
                 return Ok(token);
             }
-            let mut answer = match self.join_or_begin(&now) {
-                Next::Serve(token) => return Ok(token),
-                Next::Fail(error) => return Err(error),
-                Next::Wait(answer) => answer,
+            let mut answer = match self.turn(&now)? {
+                Turn::Serve(token) => return Ok(token),
+                Turn::Wait(answer) => answer,
             };
-            let landed = answer.wait_for(Option::is_some).await.ok().and_then(|answer| (*answer).clone());
             let policy = &self.shared.policy;
-            let token = landed.unwrap_or_else(|| Err(policy.error(ErrorKind::Internal, Remedy::Retry, flight::LOST)))?;
-            // A caller may come back to its future long after the answer landed, when the token in it is over.
-            if Held::new(token.clone(), policy, 0.0).is_usable(&self.shared.clock.now()) {
-                return Ok(token);
+            match answer.wait_for(Option::is_some).await.ok().and_then(|answer| (*answer).clone()) {
+                // A caller may come back to its future long after the answer landed, when the token in it is over.
+                Some(Answer::Given(token)) if Held::new(token.clone(), policy, 0.0).is_usable(&self.shared.clock.now()) => {
+                    return Ok(token);
+                }
+                Some(Answer::AskAgain | Answer::Given(_)) => {}
+                Some(Answer::Failed(error)) => return Err(error),
+                None => return Err(policy.error(ErrorKind::Internal, Remedy::Retry, flight::LOST)),
             }
         }
     }
 
-    /// Drops `rejected` if it is the token that is held; a newer one stays. The next call asks for a new one.
+    /// Drops `rejected` if it is the token that is held; another one stays. The next call asks for a new one.
     ///
     /// When an API refuses one fresh token after another, the requests for new ones become rarer and rarer.
     pub fn invalidate(&self, rejected: &Token) {
@@ -119,7 +123,7 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
         {
             let mut state = self.shared.lock();
             let current = self.shared.current.load_full();
-            if current.is_some_and(|held| held.token().is_same(rejected)) {
+            if current.is_some_and(|held| held.token().has_same_access_token(rejected)) {
                 self.shared.current.store(None);
                 state.refused(rejected, &self.shared.policy, now);
             }
@@ -145,11 +149,15 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
 
     fn refresh_behind(&self, now: &Moment) {
         // Nobody waits here: if another caller has the lock, that one sees to the refresh.
-        let Ok(mut state) = self.shared.state.try_lock() else { return };
+        let mut state = match self.shared.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
         // Read again: the refresh may have ended between the look at the token and the lock.
         let due = self.shared.current.load().as_ref().is_some_and(|held| held.is_due(now));
         if due
-            && !state.must_not_refresh(now, &self.shared.policy)
+            && !state.must_not_refresh(now)
             && let Ok(runtime) = Handle::try_current()
         {
             let flight = Flight::begin(&self.shared, &mut state, *now);
@@ -158,32 +166,43 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
         }
     }
 
-    fn join_or_begin(&self, now: &Moment) -> Next {
-        let mut state = self.shared.lock();
+    fn turn(&self, now: &Moment) -> Result<Turn, Error> {
+        let mut begun = None;
+        let (turn, late) = {
+            let mut state = self.shared.lock();
+            let late = state.give_up_late_flight(now, &self.shared.policy);
+            (self.join_or_begin(&mut state, now, &mut begun), late)
+        };
+        // Both after the lock is gone: this wakes callers, and a task that is spawned on a dying runtime ends at once, which takes the lock.
+        if let Some(late) = late {
+            let error = self.shared.policy.error(ErrorKind::Internal, Remedy::Retry, flight::TOO_LATE);
+            late.send_replace(Some(Answer::Failed(error)));
+        }
+        if let Some((flight, runtime)) = begun {
+            flight.spawn(&runtime);
+        }
+        turn
+    }
+
+    fn join_or_begin(&self, state: &mut State, now: &Moment, begun: &mut Option<(Flight<P>, Handle)>) -> Result<Turn, Error> {
         // A refresh may have landed between the first look and the lock.
         if let Some(held) = self.shared.current.load().as_ref().filter(|held| held.is_usable(now)) {
-            return Next::Serve(held.token().clone());
+            return Ok(Turn::Serve(held.token().clone()));
         }
-        if let Some(answer) = state.flight(now, &self.shared.policy) {
-            return Next::Wait(answer);
+        if let Some(answer) = state.flight() {
+            return Ok(Turn::Wait(answer));
         }
         if let Some(error) = state.pause_left(now) {
-            return Next::Fail(error);
+            return Err(error);
         }
-        let Ok(runtime) = Handle::try_current() else {
-            let error = self.shared.policy.error(
-                ErrorKind::Internal,
-                Remedy::FixConfiguration,
-                "no Tokio runtime runs here, and a request needs one",
-            );
-            return Next::Fail(error);
-        };
-        let flight = Flight::begin(&self.shared, &mut state, *now);
+        let runtime = Handle::try_current().map_err(|_| {
+            let message = "no Tokio runtime runs here, and a request needs one";
+            self.shared.policy.error(ErrorKind::Internal, Remedy::FixConfiguration, message)
+        })?;
+        let flight = Flight::begin(&self.shared, state, *now);
         let answer = flight.answer();
-        // Unlocked first: on a runtime that is shutting down the task is dropped at once, and its end takes the lock.
-        drop(state);
-        flight.spawn(&runtime);
-        Next::Wait(answer)
+        *begun = Some((flight, runtime));
+        Ok(Turn::Wait(answer))
     }
 }
 

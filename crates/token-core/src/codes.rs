@@ -1,7 +1,19 @@
 //! The shape that every provider's enum of error codes has.
 
-/// Makes the enum of a service's error codes from one row for each.
-#[doc(hidden)]
+/// Makes the enum of a service's error codes, from one row for each: variant, code, HTTP status, documented message (empty if none), [`ErrorKind`](crate::ErrorKind), [`Remedy`](crate::Remedy), meaning.
+///
+/// ```
+/// token_core::error_codes! {
+///     /// What the service can say.
+///     pub enum ServiceErrorCode {
+///         InvalidClient: "invalid_client", 401, "", ClientRefused, FixConfiguration, "the client is unknown or its secret is wrong";
+///     }
+/// }
+///
+/// let code = ServiceErrorCode::from_code("invalid_client");
+/// assert_eq!((code.kind(), code.http_status()), (token_core::ErrorKind::ClientRefused, Some(401)));
+/// assert_eq!(ServiceErrorCode::from_code("E7").code(), "E7");
+/// ```
 #[macro_export]
 macro_rules! error_codes {
     (

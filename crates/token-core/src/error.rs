@@ -30,8 +30,8 @@ struct Inner {
     http_status: Option<u16>,
     service_message: Option<String>,
     hold: Option<Duration>,
-    delivery: Delivery,
-    resend: Resend,
+    /// `None` until someone says it; then it counts as not to be sent again.
+    sent: Option<(Resend, Delivery)>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -48,8 +48,7 @@ impl Error {
             http_status: None,
             service_message: None,
             hold: None,
-            delivery: Delivery::Unknown,
-            resend: Resend::OnlyIfNotSent,
+            sent: None,
             source: None,
         };
         Self { inner: Arc::new(inner), retry_after: None }
@@ -105,13 +104,13 @@ impl Error {
         self.change(|inner| inner.hold = Some(hold))
     }
 
-    /// Says how far the request got and whether a second copy does harm.
+    /// Says how far the request got and whether a second copy does harm. What was said before is never loosened by it.
     #[must_use]
     pub fn with_delivery(self, resend: Resend, delivery: Delivery) -> Self {
-        self.change(|inner| {
-            inner.resend = resend;
-            inner.delivery = delivery;
-        })
+        if self.inner.sent.is_some() && !self.may_be_sent_again() {
+            return self;
+        }
+        self.change(|inner| inner.sent = Some((resend, delivery)))
     }
 
     /// Keeps the cause. It must hold no secret and no body; that rules out `serde_json::Error`, whose text quotes values.
@@ -188,10 +187,7 @@ impl Error {
     /// Whether the request that failed may be sent once more: decided by how far it got, which no provider can talk away.
     #[must_use]
     pub fn may_be_sent_again(&self) -> bool {
-        match (self.inner.delivery, self.inner.resend) {
-            (Delivery::NotSent, _) | (_, Resend::AfterRefusal) => true,
-            (Delivery::Answered | Delivery::Unknown, Resend::OnlyIfNotSent) => false,
-        }
+        matches!(self.inner.sent, Some((Resend::AfterRefusal, _) | (_, Delivery::NotSent)))
     }
 
     /// Whether the service may have acted on a request whose answer is lost, so that a second copy could do harm.
@@ -382,6 +378,11 @@ mod tests {
             assert_eq!(error.may_be_sent_again(), again, "{resend:?} {delivery:?}");
         }
         assert!(!Error::new("test", ErrorKind::Server, Remedy::Retry).may_be_sent_again(), "nothing said");
+
+        let refused =
+            Error::new("test", ErrorKind::Server, Remedy::Retry).with_delivery(Resend::OnlyIfNotSent, Delivery::Unknown);
+        let loosened = refused.with_delivery(Resend::AfterRefusal, Delivery::NotSent);
+        assert!(!loosened.may_be_sent_again(), "nobody talks it into more");
 
         let in_doubt =
             |kind, resend, delivery| Error::new("test", kind, Remedy::Retry).with_delivery(resend, delivery).is_in_doubt();

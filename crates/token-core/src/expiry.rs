@@ -44,6 +44,7 @@ impl Expiry {
         let lifetime = match (format, value) {
             (ExpiryFormat::Rfc3339, Value::Text(text)) => rfc3339(text.trim()).map(|end| until(end, now)),
             (ExpiryFormat::Rfc3339, _) => None,
+            (_, Value::Number(Number::Float(number))) if number.is_nan() => None,
             (_, Value::Number(number)) => Some(from_number(format, number_as_seconds(*number), now)),
             (_, Value::Text(text)) => number_in_text(text.trim()).map(|number| from_number(format, number, now)),
             _ => None,

@@ -221,6 +221,14 @@ pub struct FieldError {
     found: &'static str,
 }
 
+impl FieldError {
+    /// Makes one, as `FieldError::new("expires_in", "a number", "a text")`.
+    #[must_use]
+    pub const fn new(field: &'static str, wanted: &'static str, found: &'static str) -> Self {
+        Self { field, wanted, found }
+    }
+}
+
 #[derive(Clone, Copy)]
 struct ValueSeed<'a> {
     fault: &'a Cell<Option<JsonError>>,

@@ -13,6 +13,7 @@ pub struct UnexpectedPage {
     content_type: Option<String>,
     length: usize,
     looks_like: PageOrigin,
+    is_html: bool,
     title: Option<String>,
 }
 
@@ -52,8 +53,8 @@ impl UnexpectedPage {
         let server = single_header(headers, &SERVER).unwrap_or_default().to_ascii_lowercase();
         let has = |name: &'static str| headers.contains_key(HeaderName::from_static(name));
         let content_type = content_type(headers).map(|text| untrusted(&reply.scrub(text), 64));
-        let is_html = content_type.as_deref().is_some_and(|text| text.eq_ignore_ascii_case("text/html"))
-            || lower.trim_start().starts_with('<');
+        let says_html = content_type.as_deref().is_some_and(|text| text.eq_ignore_ascii_case("text/html"));
+        let is_html = !start.is_empty() && (says_html || lower.trim_start().starts_with('<'));
 
         let looks_like = if has("cf-ray") || server == "cloudflare" {
             PageOrigin::Cloudflare
@@ -75,7 +76,7 @@ impl UnexpectedPage {
             PageOrigin::Other
         };
         let title = is_html.then(|| title(&text, &lower)).flatten().map(|title| untrusted(&reply.scrub(title), 200));
-        Self { content_type, length: reply.body().len(), looks_like, title }
+        Self { content_type, length: reply.body().len(), looks_like, is_html, title }
     }
 
     /// Whose page it looks like.
@@ -91,7 +92,7 @@ impl UnexpectedPage {
     }
 
     pub(crate) fn is_html(&self) -> bool {
-        !matches!(self.looks_like, PageOrigin::Empty | PageOrigin::Json | PageOrigin::Other)
+        self.is_html
     }
 }
 

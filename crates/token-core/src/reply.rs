@@ -1,5 +1,6 @@
 //! One request and the reading of its answer.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use http::header::{AGE, CONTENT_TYPE, DATE, HeaderName, RETRY_AFTER};
@@ -10,7 +11,7 @@ use crate::error::{Error, ErrorKind, Remedy};
 use crate::expiry::{Expiry, ExpiryFormat};
 use crate::json::{JsonError, Object, Value};
 use crate::page::UnexpectedPage;
-use crate::text::without_secrets;
+use crate::text::{untrusted, without_secrets};
 use crate::transport::{Delivery, TokenRequest, TokenResponse, Transport};
 
 /// A `Date` before this (2025-01-01) is the clock of a server that never learnt the time, and no token is measured by it.
@@ -19,8 +20,7 @@ const EARLIEST_DATE: Duration = Duration::from_secs(1_735_689_600);
 /// `Date` is cut to whole seconds, so the service's clock is up to one second ahead of it.
 const DATE_STEP: Duration = Duration::from_secs(1);
 
-/// What a [`Reply`] needs to know of the request that it answers.
-#[derive(Debug)]
+/// What a [`Reply`] needs to know of the request that it answers. `Debug` shows how many secrets it has, and none of them.
 pub struct Asked<'a> {
     /// The provider, for errors: `klikoo`.
     pub provider: &'static str,
@@ -30,7 +30,18 @@ pub struct Asked<'a> {
     pub secrets: &'a [&'a str],
 }
 
-/// Sends `request` once and reads its answer with `read`.
+impl fmt::Debug for Asked<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Asked")
+            .field("provider", &self.provider)
+            .field("at", &self.at)
+            .field("secrets", &self.secrets.len())
+            .finish()
+    }
+}
+
+/// Sends `request` once and reads its answer with `read`; a closure in its place names the type of its argument, `|reply: &Reply<'_>| ...`.
 ///
 /// Whatever error comes of it knows how far the request got, so that [`Retry`](crate::Retry) sends nothing again that could do harm twice.
 ///
@@ -170,10 +181,11 @@ impl<'a> Reply<'a> {
         Some(date.duration_since(here).map_or_else(|behind| -seconds(behind.duration()), seconds))
     }
 
-    /// `text` without the secrets of the request: for anything of the service's words that an error keeps.
+    /// `text` without control and invisible characters and without the secrets of the request: for anything of the service's words that an error keeps.
     #[must_use]
     pub fn scrub(&self, text: &str) -> String {
-        without_secrets(text, self.asked.secrets)
+        // In this order: a character that is dropped later could have parted a secret.
+        without_secrets(&untrusted(text, usize::MAX), self.asked.secrets)
     }
 
     /// An error of this provider with the status and `Retry-After` of this answer.
@@ -330,6 +342,10 @@ mod tests {
             (404, html, "<html>", ErrorKind::Configuration),
             (429, html, "", ErrorKind::RateLimited),
             (503, ("content-type", "text/plain"), "Gateway Timeout", ErrorKind::Server),
+            // A gateway's mark on an answer does not make a page of it.
+            (200, ("cf-ray", "x"), "[]", ErrorKind::InvalidResponse),
+            (403, ("cf-ray", "x"), "{}", ErrorKind::Blocked),
+            (200, ("cf-ray", "x"), "<html>", ErrorKind::Blocked),
         ];
         for (status, header, body, kind) in cases {
             let error = reply(status, &[header], body).unexpected();
@@ -337,6 +353,9 @@ mod tests {
             assert_ne!(error.kind(), ErrorKind::ClientRefused);
         }
         let page = reply(403, &[html], "<html><title>No canary-secret here</title>").unexpected();
+        let parted = reply(400, &[], "");
+        assert_eq!(parted.scrub("no canary-\n\u{200b}secret here"), "no [secret] here");
+        assert!(!format!("{parted:?} {parted:#?}").contains("canary"));
         assert_eq!(page.find_source::<UnexpectedPage>().and_then(UnexpectedPage::title), Some("No [secret] here"));
         assert!(!format!("{page} {page:?} {:?}", page.find_source::<UnexpectedPage>()).contains("No "));
     }

@@ -26,19 +26,37 @@ const IN_A_URL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 /// What a form leaves as it is; a space becomes `+` besides.
 const IN_A_FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*').remove(b' ');
 
-/// Replaces every occurrence of a secret, raw or percent-encoded in any usual way. Done before [`untrusted`] cuts the text, or half a secret would stay.
+/// Replaces every occurrence of a secret, raw, percent-encoded or HTML-escaped in any usual way. Done before a text is cut, or half a secret would stay.
 pub(crate) fn without_secrets(text: &str, secrets: &[&str]) -> String {
     let mut spellings: Vec<String> =
         secrets.iter().filter(|secret| !secret.is_empty()).flat_map(|secret| spellings(secret)).collect();
     // The longest first: a secret that begins another one must not leave the rest of it behind.
-    spellings.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
-    spellings.iter().fold(text.to_owned(), |text, spelling| text.replace(spelling.as_str(), "[secret]"))
+    spellings.sort_unstable_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+    spellings.dedup();
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    // One pass: what was put in is not searched again.
+    while let Some(first) = rest.chars().next() {
+        match spellings.iter().find_map(|spelling| rest.strip_prefix(spelling.as_str())) {
+            Some(after) => {
+                clean.push_str("[secret]");
+                rest = after;
+            }
+            None => {
+                clean.push(first);
+                rest = rest.get(first.len_utf8()..).unwrap_or_default();
+            }
+        }
+    }
+    clean
 }
 
-fn spellings(secret: &str) -> [String; 5] {
+fn spellings(secret: &str) -> [String; 6] {
     let url = utf8_percent_encode(secret, IN_A_URL).to_string();
     let form = utf8_percent_encode(secret, IN_A_FORM).to_string().replace(' ', "+");
-    [secret.to_owned(), lower_hex(&url), lower_hex(&form), url, form]
+    let html =
+        secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;");
+    [secret.to_owned(), lower_hex(&url), lower_hex(&form), url, form, html]
 }
 
 /// `%2F` → `%2f`
@@ -63,5 +81,7 @@ mod tests {
         {
             assert_eq!(without_secrets(&format!("bad secret {spelling}, {spelling}"), &secrets), "bad secret [secret], [secret]");
         }
+        assert_eq!(without_secrets("a&amp;b&quot; \u{e9}", &["a&b\""]), "[secret] \u{e9}");
+        assert_eq!(without_secrets("no secret", &["secret", "e", "s"]), "no [secret]", "what was put in is not searched again");
     }
 }

@@ -33,7 +33,7 @@ impl BaseUrl {
             return Err(UrlFault::PlainHttp);
         }
         let path = uri.path().trim_end_matches('/');
-        if path.split('/').skip(1).any(|segment| matches!(segment, "" | "." | "..")) {
+        if path.split('/').skip(1).any(is_odd_segment) {
             return Err(UrlFault::PathSegment);
         }
         let path = if path.is_empty() { "/".to_owned() } else { path.to_owned() };
@@ -49,7 +49,7 @@ impl BaseUrl {
         check_characters(path)?;
         let only_path = path.split_once('?').map_or(path, |(only_path, _)| only_path);
         let segments = only_path.strip_prefix('/').ok_or(UrlFault::PathSegment)?;
-        if segments.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
+        if segments.split('/').any(is_odd_segment) {
             return Err(UrlFault::PathSegment);
         }
         replace_path(&self.0, &format!("{}{path}", self.path()))
@@ -93,8 +93,8 @@ pub enum UrlFault {
     /// Something after `#`.
     #[error("has a fragment (`#...`)")]
     Fragment,
-    /// No host.
-    #[error("has no host")]
+    /// No host, or a number that is no IPv4 address as it is usually written.
+    #[error("has no host that can be told")]
     Host,
     /// It does not parse.
     #[error("is not a URL")]
@@ -135,7 +135,7 @@ pub fn parse_absolute(text: &str) -> Result<Uri, UrlFault> {
     if authority.as_str().contains('@') {
         return Err(UrlFault::UserInfo);
     }
-    if authority.host().is_empty() {
+    if authority.host().is_empty() || is_odd_number(authority.host()) {
         return Err(UrlFault::Host);
     }
     // A port that is empty or over 65535 parses as an authority but is no port.
@@ -168,6 +168,18 @@ pub(crate) fn origin_of(url: &Uri) -> String {
         Some(port) => format!("{scheme}://{host}:{port}"),
         None => format!("{scheme}://{host}"),
     }
+}
+
+/// Empty, or one that a URL parser takes for `.` or `..`, which `%2e` is too.
+fn is_odd_segment(segment: &str) -> bool {
+    matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "" | "." | "..")
+}
+
+/// A host whose last part is a number is an IPv4 address to a URL parser, however short or odd: `1.2.3` is `1.2.0.3`.
+fn is_odd_number(host: &str) -> bool {
+    let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    let is_number = (!last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit())) || last.starts_with("0x");
+    is_number && host.parse::<Ipv4Addr>().is_err()
 }
 
 fn check_characters(text: &str) -> Result<(), UrlFault> {
@@ -230,12 +242,18 @@ mod tests {
             ("https://service.example/a//b", UrlFault::PathSegment),
             ("https://service.example/../b", UrlFault::PathSegment),
             ("https://service.example/./b", UrlFault::PathSegment),
+            ("https://service.example/a/%2e%2E/b", UrlFault::PathSegment),
+            ("https://service.example/.%2e", UrlFault::PathSegment),
+            ("https://1.2.3", UrlFault::Host),
+            ("https://1.2.3.4.5", UrlFault::Host),
+            ("https://service.0x7f", UrlFault::Host),
+            ("https://2130706433", UrlFault::Host),
             ("http://service.example", UrlFault::PlainHttp),
             ("http://localhost.evil.example", UrlFault::PlainHttp),
             ("http://127.0.0.1.evil.example", UrlFault::PlainHttp),
             ("http://0.0.0.0", UrlFault::PlainHttp),
             ("http://[::ffff:10.0.0.1]", UrlFault::PlainHttp),
-            ("http://0x7f.1", UrlFault::PlainHttp),
+            ("http://0x7f.1", UrlFault::Host),
         ];
         for (text, fault) in bad {
             assert_eq!(BaseUrl::parse(text), Err(fault), "{text}");
@@ -253,7 +271,7 @@ mod tests {
             assert_eq!(url.to_string(), joined);
         }
         let base = BaseUrl::parse("https://service.example/api").unwrap();
-        for path in ["", "oauth", "//evil.example", "/a/../b", "/a/", "/./a"] {
+        for path in ["", "oauth", "//evil.example", "/a/../b", "/a/%2e%2e/b", "/a/", "/./a"] {
             assert_eq!(base.join(path), Err(UrlFault::PathSegment), "{path}");
         }
         assert_eq!(base.join("/a b"), Err(UrlFault::Character));

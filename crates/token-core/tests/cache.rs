@@ -62,14 +62,21 @@ struct Bench {
 
 impl Bench {
     fn new(script: impl Fn(usize) -> Does + Send + Sync + 'static) -> Self {
-        let bench = Self::gated(script);
+        Self::on(Arc::new(ManualClock::new()), script)
+    }
+
+    fn on(clock: Arc<ManualClock>, script: impl Fn(usize) -> Does + Send + Sync + 'static) -> Self {
+        let bench = Self::gated_on(clock, script);
         bench.provider.gate.add_permits(1_000_000);
         bench
     }
 
     /// No call goes on before the test adds a permit.
     fn gated(script: impl Fn(usize) -> Does + Send + Sync + 'static) -> Self {
-        let clock = Arc::new(ManualClock::new());
+        Self::gated_on(Arc::new(ManualClock::new()), script)
+    }
+
+    fn gated_on(clock: Arc<ManualClock>, script: impl Fn(usize) -> Does + Send + Sync + 'static) -> Self {
         let provider = Arc::new(Scripted {
             clock: Arc::clone(&clock),
             script: Box::new(script),
@@ -339,11 +346,29 @@ async fn a_refusal_is_not_undone_by_a_refresh_that_began_before_it() {
     settle().await;
     assert_eq!(bench.calls(), 2, "a refresh is under way");
     bench.cache.invalidate(&refused);
-    bench.open();
+    // This caller joins the refresh that is under way, and it too must not get the refused token back.
+    let joined = tokio::spawn({
+        let cache = bench.cache.clone();
+        async move { cache.token().await.map(|token| text(&token)) }
+    });
     settle().await;
-    bench.open();
-    assert_eq!(bench.served().await, "token-3", "the refresh brought the refused token again");
+    assert_eq!(bench.calls(), 2);
+    bench.provider.gate.add_permits(2);
+    assert_eq!(joined.await.unwrap().unwrap(), "token-3", "the refresh brought the refused token again");
+    assert_eq!(bench.served().await, "token-3");
     assert_eq!(bench.calls(), 3);
+}
+
+#[tokio::test]
+async fn a_refused_token_that_came_a_second_time_is_dropped_too() {
+    let bench = Bench::new(|call| Does::Gives(if call < 3 { "token-1" } else { "token-3" }, HOUR));
+    let first = bench.cache.token().await.unwrap();
+    bench.advance(3_000);
+    bench.served().await;
+    settle().await;
+    assert!(!bench.cache.token().await.unwrap().is_same(&first), "another answer with the same access token");
+    bench.cache.invalidate(&first);
+    assert_eq!(bench.served().await, "token-3");
 }
 
 #[tokio::test]
@@ -373,6 +398,20 @@ async fn a_token_that_served_well_and_was_revoked_is_replaced_at_once() {
 }
 
 #[tokio::test]
+async fn a_refusal_now_and_then_does_not_add_up() {
+    let bench = Bench::new(|_| Does::Gives("token-many", HOUR));
+    for _ in 0..20 {
+        // A fresh token is refused once; those after it serve for hours.
+        bench.cache.invalidate(&bench.cache.token().await.unwrap());
+        for _ in 0..10 {
+            bench.served().await;
+            settle().await;
+            bench.advance(3_000);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_is_over_on_arrival_is_one_request_and_a_hold() {
     let bench = Bench::new(|call| Does::Gives(numbered(call), if call == 1 { Duration::ZERO } else { HOUR }));
     for _ in 0..10 {
@@ -385,22 +424,39 @@ async fn a_token_that_is_over_on_arrival_is_one_request_and_a_hold() {
     assert_eq!(bench.served().await, "token-2");
 }
 
+/// One token an hour, handed out again until its end, its lifetime in whole seconds as services write it.
 #[tokio::test]
-async fn a_service_that_hands_out_the_same_token_again_is_not_stormed() {
+async fn a_service_that_hands_out_one_token_until_its_end_is_neither_stormed_nor_given_up_on() {
     let clock = Arc::new(ManualClock::new());
-    let ends = clock.now().monotonic() + HOUR;
+    let began = clock.now().monotonic();
     let source = Arc::clone(&clock);
-    let bench = Bench::new(move |_| Does::Gives("token-many", ends.saturating_sub(source.now().monotonic())));
-    let mut steps = 0;
-    while clock.now().monotonic() < ends {
-        let _ = bench.cache.token().await;
+    let bench = Bench::on(clock, move |_| {
+        let elapsed = source.now().monotonic() - began;
+        let hour = elapsed.as_secs() / 3_600;
+        let left = (hour + 1) * 3_600 - elapsed.as_secs() - u64::from(elapsed.subsec_nanos() > 0);
+        Does::Gives(numbered(usize::try_from(hour).unwrap()), Duration::from_secs(left))
+    });
+    let mut without_token = 0;
+    for _ in 0..4 * 2 * 3_600 {
+        without_token += u32::from(bench.cache.token().await.is_err());
         settle().await;
-        clock.advance(Duration::from_millis(500));
         bench.clock.advance(Duration::from_millis(500));
-        steps += 1;
     }
-    assert_eq!(steps, 7_200);
-    assert!(bench.calls() <= 6, "{} requests for one token", bench.calls());
+    assert!(bench.calls() <= 4 * 9, "{} requests for four tokens", bench.calls());
+    assert!(without_token <= 4 * 2 * 3, "{without_token} half seconds without a token, at four ends of a token");
+}
+
+#[tokio::test]
+async fn a_service_that_hands_out_a_dead_token_for_ever_is_asked_ever_more_rarely() {
+    let bench = Bench::new(|call| Does::Gives("token-many", if call == 1 { HOUR } else { Duration::ZERO }));
+    bench.served().await;
+    bench.advance(3_600);
+    for _ in 0..1_200 {
+        let error = bench.error().await;
+        assert_eq!((error.kind(), error.remedy()), (ErrorKind::Server, Remedy::Retry));
+        bench.clock.advance(Duration::from_millis(500));
+    }
+    assert!(bench.calls() <= 1 + 16, "{} requests in 10 minutes", bench.calls());
 }
 
 #[tokio::test]
@@ -467,16 +523,33 @@ async fn a_request_that_never_ends_is_given_up() {
         async move { cache.token().await.map(|_| ()) }
     });
     settle().await;
-    bench.advance(120);
-    let newer = tokio::spawn({
+    bench.advance(119);
+    settle().await;
+    assert!(!waiting.is_finished());
+    bench.advance(1);
+    let error = waiting.await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.remedy()), (ErrorKind::Internal, Remedy::Retry), "a lone caller is told too");
+    bench.open();
+    assert_eq!(bench.served().await, "token-2");
+}
+
+/// The runtime of the first request lives on, but nobody drives it: not even its time-out can end it.
+#[test]
+fn a_request_on_a_runtime_that_nobody_drives_is_given_up() {
+    let bench = Bench::gated(|call| Does::Gives(numbered(call), HOUR));
+    let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (first, second) = (runtime(), runtime());
+    let waiting = first.spawn({
         let cache = bench.cache.clone();
         async move { cache.token().await.map(|token| text(&token)) }
     });
-    settle().await;
-    assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::Internal);
-    assert_eq!(bench.calls(), 2);
+    first.block_on(settle());
+    bench.advance(120);
     bench.provider.gate.add_permits(2);
-    assert!(newer.await.unwrap().is_ok());
+    assert_eq!(second.block_on(bench.served()), "token-2");
+    assert_eq!(bench.calls(), 2);
+    let _ = first.block_on(waiting).unwrap();
+    assert_eq!(second.block_on(bench.served()), "token-2", "what comes of the first request changes nothing");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use token_core::{Clock, Moment};
 
 /// A clock that stands still until a test moves it.
 ///
-/// A sleeper wakes when [`advance`](Self::advance) has carried the clock past its hour; with [`sleeping_moves_time`](Self::sleeping_moves_time) a sleep moves the clock by itself and returns at once.
+/// A sleeper wakes when [`advance`](Self::advance) has carried the clock past its hour; with [`sleeping_moves_time`](Self::sleeping_moves_time) a pause moves the clock by itself and returns at once.
 ///
 /// ```
 /// use std::time::Duration;
@@ -38,6 +38,9 @@ struct State {
 /// 2026-11-23T00:00:00Z: any fixed time after this library was written would do.
 const START: Duration = Duration::from_secs(1_795_392_000);
 
+/// The longest sleep that is a pause; see [`ManualClock::sleeping_moves_time`].
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
 impl ManualClock {
     /// A clock that stands at 2026-11-23T00:00:00Z.
     #[must_use]
@@ -53,7 +56,8 @@ impl ManualClock {
         }
     }
 
-    /// A clock on which [`Clock::sleep`] moves time by itself and returns at once.
+    /// A clock on which a [`Clock::sleep`] of up to a minute moves time by itself and returns at once.
+    /// A longer one is a deadline rather than a pause, and waits as it does on other clocks.
     #[must_use]
     pub fn sleeping_moves_time() -> Self {
         Self { sleeping_moves_time: true, ..Self::new() }
@@ -77,7 +81,7 @@ impl ManualClock {
         self.change(|state| state.wall = to);
     }
 
-    /// Every duration that someone slept or began to sleep, in order.
+    /// Every pause of up to a minute that someone made or began, in order.
     #[must_use]
     pub fn slept(&self) -> Vec<Duration> {
         self.lock().slept.clone()
@@ -116,10 +120,12 @@ impl Clock for ManualClock {
     async fn sleep(&self, duration: Duration) {
         let wake_at = {
             let mut state = self.lock();
-            state.slept.push(duration);
+            if duration <= LONGEST_PAUSE {
+                state.slept.push(duration);
+            }
             state.monotonic.saturating_add(duration)
         };
-        if self.sleeping_moves_time {
+        if self.sleeping_moves_time && duration <= LONGEST_PAUSE {
             self.advance(duration);
             return;
         }

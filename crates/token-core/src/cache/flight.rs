@@ -16,9 +16,17 @@ use crate::provider::TokenProvider;
 use crate::text::untrusted;
 use crate::token::Token;
 
-pub(super) type Answer = Result<Token, Error>;
+/// What a request for a token came to, for those who wait for it.
+#[derive(Clone)]
+pub(super) enum Answer {
+    /// The token that it brought was refused by an API meanwhile.
+    AskAgain,
+    Failed(Error),
+    Given(Token),
+}
 
 pub(super) const LOST: &str = "the runtime that ran the request for a token ended";
+pub(super) const TOO_LATE: &str = "the request for a token has not ended in time";
 
 /// What the state of a cache knows of the request under way.
 pub(super) struct FlightHandle {
@@ -50,44 +58,48 @@ impl<P: TokenProvider + 'static> Flight<P> {
     pub(super) fn spawn(mut self, runtime: &Handle) {
         // The handle is let go: the task ends with its answer, and nothing waits for the task.
         drop(runtime.spawn(async move {
-            let provider = Arc::clone(&self.shared);
-            let answer = match caught(async move { provider.provider.token().await }).await {
-                Ok(answer) => answer,
-                Err(panic) => Err(self
-                    .shared
-                    .policy
-                    .error(ErrorKind::Internal, Remedy::Retry, "")
-                    .with_message(format!("the provider panicked: {panic}"))),
+            let shared = Arc::clone(&self.shared);
+            let request = caught(async { shared.provider.token().await });
+            // A runtime without timers panics here; the request then has no limit but the transport's.
+            let limit = caught(shared.clock.sleep(shared.policy.longest_request));
+            let error = |message| shared.policy.error(ErrorKind::Internal, Remedy::Retry, message);
+            let outcome = match within(request, limit).await {
+                Some(Ok(outcome)) => outcome,
+                Some(Err(panic)) => Err(error("").with_message(format!("the provider panicked: {panic}"))),
+                None => Err(error(TOO_LATE)),
             };
-            self.land(answer);
+            self.land(outcome);
         }));
     }
 
-    fn land(&mut self, answer: Answer) {
+    fn land(&mut self, outcome: Result<Token, Error>) {
         self.landed = true;
         let now = self.shared.clock.now();
         let answer = {
             let mut state = self.shared.lock();
-            let awaited = state.end_flight(self.number);
-            match answer {
+            let ended = state.end_flight(self.number);
+            let current = self.shared.current.load_full();
+            let usable = current.as_deref().filter(|held| held.is_usable(&now));
+            match outcome {
                 // A good token is welcome even when nobody waits for it any more, unless there is one that another request brought since.
-                Ok(token) if awaited || self.shared.current.load().as_ref().is_none_or(|held| !held.is_usable(&now)) => {
-                    let before = self.shared.current.load_full();
-                    let (held, answer) = state.arrived(token, before.as_deref(), &self.shared.policy, now);
-                    if let Some(held) = held {
+                Ok(token) if ended.was_awaited || usable.is_none() => {
+                    let arrived = state.arrived(token, ended.rejected, current.as_deref(), &self.shared.policy, now);
+                    if let Some(held) = arrived.keep {
                         self.shared.current.store(Some(Arc::new(held)));
                     }
-                    answer
+                    arrived.answer
                 }
-                Ok(token) => Ok(token),
+                Ok(token) => Answer::Given(token),
                 Err(error) => {
-                    if awaited {
+                    if ended.was_awaited {
                         state.failed(&error, &self.shared.policy, now);
                     }
-                    Err(error)
+                    // Another request, given up on, may have brought a token after all.
+                    usable.map_or(Answer::Failed(error), |held| Answer::Given(held.token().clone()))
                 }
             }
         };
+        // After the lock is gone: this wakes callers, and what a waker does is not ours to know.
         self.answer.send_replace(Some(answer));
     }
 }
@@ -99,6 +111,26 @@ impl<P: TokenProvider + 'static> Drop for Flight<P> {
             self.land(Err(error));
         }
     }
+}
+
+/// The output of `future`, or `None` if `limit` ends before. A limit that panics is none.
+async fn within<T>(future: impl Future<Output = T>, limit: impl Future<Output = Result<(), String>>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    let mut limit = std::pin::pin!(limit);
+    let mut is_limited = true;
+    std::future::poll_fn(move |context| {
+        if let Poll::Ready(output) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        if is_limited && let Poll::Ready(limit) = limit.as_mut().poll(context) {
+            is_limited = false;
+            if limit.is_ok() {
+                return Poll::Ready(None);
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// Runs `future` and turns a panic in it into its message.

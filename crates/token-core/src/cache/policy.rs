@@ -33,7 +33,7 @@ pub struct CachePolicy {
     pub refused_pause: Duration,
     /// The longest pause that a service can ask for. Default 1 h.
     pub longest_hold: Duration,
-    /// How long one request may take before callers stop waiting for it and the next one asks anew. Default 2 min.
+    /// How long one request may take before it is given up and the next caller asks anew. Default 2 min; a transport gives up long before.
     pub longest_request: Duration,
 }
 
@@ -72,7 +72,9 @@ impl CachePolicy {
 
     /// After how much of its `lifetime` a token is due. `random` is a number from 0 to 1.
     pub(super) fn due_after(&self, lifetime: Duration, random: f64) -> Duration {
-        share(lifetime, self.refresh_after - self.refresh_jitter * random)
+        let point = self.refresh_after - self.refresh_jitter * random;
+        // A setting that is no number would make every token due at once.
+        share(lifetime, if point.is_nan() { 0.8 } else { point })
     }
 
     /// The pause after the `failures`-th failure in a row. `random` is a number from 0 to 1.
@@ -95,6 +97,11 @@ impl CachePolicy {
     pub(super) fn refusal_pause(&self, refusals: u32) -> Option<Duration> {
         let doublings = refusals.checked_sub(2)?;
         Some(doubled(Duration::from_secs(15), doublings).min(self.longest_hold))
+    }
+
+    /// The pause after the `failures`-th answer that is still the old token, and over.
+    pub(super) fn same_token_pause(&self, failures: u32) -> Duration {
+        doubled(Duration::from_secs(1), failures.saturating_sub(1)).min(self.longest_pause)
     }
 
     pub(super) fn error(&self, kind: ErrorKind, remedy: Remedy, message: &'static str) -> Error {

@@ -79,8 +79,23 @@ pub(super) struct State {
     in_doubt: bool,
     /// Tokens in a row that were over on arrival or refused soon after.
     refusals: u32,
-    /// Refused while a request was under way, whose answer may be this very token.
+    /// Refused while the request under way ran: its answer may be this very token.
     rejected_in_flight: Option<Token>,
+}
+
+/// A request that is no more under way.
+#[derive(Default)]
+pub(super) struct Ended {
+    /// Nobody gave it up before.
+    pub(super) was_awaited: bool,
+    /// The token that an API refused while it ran.
+    pub(super) rejected: Option<Token>,
+}
+
+/// What to do with a new token.
+pub(super) struct Arrived {
+    pub(super) keep: Option<Held>,
+    pub(super) answer: Answer,
 }
 
 struct Pause {
@@ -90,31 +105,29 @@ struct Pause {
 }
 
 impl State {
-    /// The request under way, unless it has taken so long that nobody should wait for it any more.
-    pub(super) fn flight(&mut self, now: &Moment, policy: &CachePolicy) -> Option<watch::Receiver<Option<Answer>>> {
-        let flight = self.flight.as_ref()?;
-        if monotonic_since(&flight.began, now) < policy.longest_request {
-            return Some(flight.answer.subscribe());
-        }
-        let error = policy.error(ErrorKind::Internal, Remedy::Retry, "the request for a token has not ended in time");
-        flight.answer.send_replace(Some(Err(error)));
-        self.flight = None;
-        None
+    /// The answer that the request under way will have.
+    pub(super) fn flight(&self) -> Option<watch::Receiver<Option<Answer>>> {
+        self.flight.as_ref().map(|flight| flight.answer.subscribe())
+    }
+
+    /// Gives up a request that should have ended by itself: its runtime lives, but nobody drives it. Tell those who wait, after the lock is gone.
+    pub(super) fn give_up_late_flight(&mut self, now: &Moment, policy: &CachePolicy) -> Option<watch::Sender<Option<Answer>>> {
+        let late = self.flight.take_if(|flight| monotonic_since(&flight.began, now) >= policy.longest_request);
+        late.map(|flight| flight.answer)
     }
 
     pub(super) fn begin_flight(&mut self, answer: watch::Sender<Option<Answer>>, began: Moment) -> u64 {
         self.flights += 1;
         self.flight = Some(FlightHandle { number: self.flights, began, answer });
+        self.rejected_in_flight = None;
         self.flights
     }
 
-    /// Whether this request is still the one that is waited for; it is no more under way after this.
-    pub(super) fn end_flight(&mut self, number: u64) -> bool {
-        let current = self.flight.as_ref().is_some_and(|flight| flight.number == number);
-        if current {
-            self.flight = None;
+    pub(super) fn end_flight(&mut self, number: u64) -> Ended {
+        match self.flight.take_if(|flight| flight.number == number) {
+            Some(_) => Ended { was_awaited: true, rejected: self.rejected_in_flight.take() },
+            None => Ended::default(),
         }
-        current
     }
 
     /// The remembered error with the time left, while the pause lasts.
@@ -131,46 +144,57 @@ impl State {
     }
 
     /// Whether a refresh behind a usable token must wait: for another one, for the end of a pause, or until there is nothing to lose by it.
-    pub(super) fn must_not_refresh(&mut self, now: &Moment, policy: &CachePolicy) -> bool {
-        self.in_doubt || self.flight(now, policy).is_some() || self.pause_left(now).is_some()
+    pub(super) fn must_not_refresh(&mut self, now: &Moment) -> bool {
+        self.in_doubt || self.flight.is_some() || self.pause_left(now).is_some()
     }
 
-    /// Takes a new token. Gives what to keep, and what to answer those who wait.
+    /// Takes a new token. `before` is the one that is held, usable or not.
     pub(super) fn arrived(
         &mut self,
         token: Token,
+        rejected: Option<Token>,
         before: Option<&Held>,
         policy: &CachePolicy,
         now: Moment,
-    ) -> (Option<Held>, Answer) {
-        let rejected = self.rejected_in_flight.take();
+    ) -> Arrived {
         self.in_doubt = false;
+        let is_same_again = before.is_some_and(|before| before.token.has_same_access_token(&token));
         let held = Held::new(token.clone(), policy, random::unit());
         if !held.is_usable(&now) {
-            let error = policy.error(
-                ErrorKind::ClockSkew,
-                Remedy::CorrectClock,
-                "the token was over when it came: this machine's clock or the service's is wrong, or its tokens live too short",
-            );
-            self.refusals = self.refusals.saturating_add(1).max(2);
-            let pause = policy.refusal_pause(self.refusals).unwrap_or_default().max(policy.refused_pause);
-            self.begin_pause(error.clone(), now, pause);
-            return (None, Err(error.with_retry_after(Some(pause))));
+            return Arrived { keep: None, answer: Answer::Failed(self.over_on_arrival(is_same_again, policy, now)) };
         }
         self.failures = 0;
         self.pause = None;
-        if rejected.is_some_and(|rejected| rejected.has_same_access_token(&token)) {
-            // Asked for before the refusal, it is what was refused: good for those who wait, not worth keeping.
-            return (None, Ok(token));
+        if before.is_some_and(|before| served_well(&before.token, policy, &now)) {
+            self.refusals = 0;
         }
-        let again = before.is_some_and(|before| before.token.has_same_access_token(&token));
-        let held = if again { held.not_due_while_usable() } else { held };
-        (Some(held), Ok(token))
+        if rejected.is_some_and(|rejected| rejected.has_same_access_token(&token)) {
+            // Asked for before the refusal, it is what was refused.
+            return Arrived { keep: None, answer: Answer::AskAgain };
+        }
+        let held = if is_same_again { held.not_due_while_usable() } else { held };
+        Arrived { keep: Some(held), answer: Answer::Given(token) }
+    }
+
+    fn over_on_arrival(&mut self, is_same_again: bool, policy: &CachePolicy, now: Moment) -> Error {
+        let (error, pause) = if is_same_again {
+            // Some services hand out one token until its end. The next one is due any moment, and no clock is wrong.
+            let message = "the service hands out a token that is over, and no new one yet";
+            self.failures = self.failures.saturating_add(1);
+            (policy.error(ErrorKind::Server, Remedy::Retry, message), policy.same_token_pause(self.failures))
+        } else {
+            let message =
+                "the token was over when it came: this machine's clock or the service's is wrong, or its tokens live too short";
+            self.refusals = self.refusals.saturating_add(1).max(2);
+            let pause = policy.refusal_pause(self.refusals).unwrap_or_default().max(policy.refused_pause);
+            (policy.error(ErrorKind::ClockSkew, Remedy::CorrectClock, message), pause)
+        };
+        self.begin_pause(error.clone(), now, pause);
+        error.with_retry_after(Some(pause))
     }
 
     /// Remembers a failure for the length of its pause.
     pub(super) fn failed(&mut self, error: &Error, policy: &CachePolicy, now: Moment) {
-        self.rejected_in_flight = None;
         self.failures = self.failures.saturating_add(1);
         self.in_doubt = error.is_in_doubt();
         let length = policy.pause(error, self.failures, random::unit());
@@ -182,10 +206,8 @@ impl State {
         if self.flight.is_some() {
             self.rejected_in_flight = Some(rejected.clone());
         }
-        let lifetime = policy.lifetime(rejected.expiry());
         // A token that did good service and was then revoked says nothing of the next one.
-        let served_well = monotonic_since(&rejected.requested_at(), &now) >= (lifetime / 2).min(TRUSTED_AFTER);
-        self.refusals = if served_well { 1 } else { self.refusals.saturating_add(1) };
+        self.refusals = if served_well(rejected, policy, &now) { 1 } else { self.refusals.saturating_add(1) };
         if let Some(length) = policy.refusal_pause(self.refusals) {
             let error = policy.error(
                 ErrorKind::TokenRefused,
@@ -205,7 +227,13 @@ impl State {
     }
 }
 
-/// How long a token must have been held for its refusal to count as a revocation rather than as a token that never was any good.
+/// Whether a token was in use for so long that it cannot have been one that never was any good.
+fn served_well(token: &Token, policy: &CachePolicy, now: &Moment) -> bool {
+    let lifetime = policy.lifetime(token.expiry());
+    monotonic_since(&token.requested_at(), now) >= (lifetime / 2).min(TRUSTED_AFTER)
+}
+
+/// See [`served_well`].
 const TRUSTED_AFTER: Duration = Duration::from_secs(10 * 60);
 
 fn monotonic_since(earlier: &Moment, now: &Moment) -> Duration {
