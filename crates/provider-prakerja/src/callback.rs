@@ -21,9 +21,6 @@ const LONGEST_VALUE: usize = 4_096;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallbackError {
-    /// This machine's clock is behind the time at which the login began, so its age cannot be told.
-    #[error("the login began in the future: this machine's clock was moved back")]
-    ClockMovedBack,
     /// Both an error and a code.
     #[error("the callback has both a `code` and an `error`")]
     CodeAndError,
@@ -36,7 +33,7 @@ pub enum CallbackError {
     /// A `%` without two hexadecimal digits, text that is not UTF-8, or a character that no query holds.
     #[error("the callback's query is not percent-encoded as it should be")]
     Encoding,
-    /// The login began more than ten minutes ago.
+    /// The login began more than ten minutes ago, by the clock of this machine that went further.
     #[error("the login began more than ten minutes ago")]
     Expired,
     /// No code, or an empty one, and no error.
@@ -63,7 +60,7 @@ impl From<CallbackError> for Error {
     fn from(fault: CallbackError) -> Self {
         let kind = match &fault {
             CallbackError::Denied(_) => ErrorKind::AccessDenied,
-            CallbackError::ClockMovedBack | CallbackError::Expired => ErrorKind::LoginRequired,
+            CallbackError::Expired => ErrorKind::LoginRequired,
             _ => ErrorKind::InvalidResponse,
         };
         let mut error = Self::new(PROVIDER, kind, Remedy::LogInAgain).with_message(fault.to_string());

@@ -88,7 +88,7 @@ impl Config {
             consent_url: environment.optional("PRAKERJA_CONSENT_URL"),
             refresh_path: environment.optional("PRAKERJA_REFRESH_PATH"),
             scope: environment.optional("PRAKERJA_SCOPE"),
-            profile_authorization: ProfileAuthorization::default(),
+            profile_authorization: profile_authorization(&mut environment),
             sign_key: environment.optional_secret("PRAKERJA_SIGN_KEY"),
             client_code: environment.optional("PRAKERJA_CLIENT_CODE"),
         };
@@ -153,6 +153,20 @@ impl Config {
             sign_key: sign_key?,
             client_code: client_code?.to_owned(),
         })
+    }
+}
+
+/// One of the two words, in any case. What stands there instead is not shown: it may be a token.
+fn profile_authorization<F: Fn(&str) -> Option<OsString>>(environment: &mut Environment<F>) -> ProfileAuthorization {
+    const VARIABLE: &str = "PRAKERJA_PROFILE_AUTHORIZATION";
+    match environment.optional(VARIABLE) {
+        None => ProfileAuthorization::default(),
+        Some(word) if word.trim().eq_ignore_ascii_case("bare") => ProfileAuthorization::Bare,
+        Some(word) if word.trim().eq_ignore_ascii_case("bearer") => ProfileAuthorization::Bearer,
+        Some(_) => {
+            environment.fault(VARIABLE, "is neither `bare` nor `bearer`", "leave it out, or set it to one of the two");
+            ProfileAuthorization::default()
+        }
     }
 }
 

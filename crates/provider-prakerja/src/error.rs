@@ -18,10 +18,12 @@ pub(crate) enum Call {
 
 /// What went wrong and what to do about it, by the code and the call; for a code that is not documented, by the status.
 fn reaction(code: &PrakerjaErrorCode, call: Call, status: u16) -> (ErrorKind, Remedy) {
-    use PrakerjaErrorCode::{CreateJwtToken, TokenExpired, Unknown, ValidateJwtToken};
+    use PrakerjaErrorCode::{CreateJwtToken, JwtSignKeyNotMatch, TokenExpired, Unknown, ValidateJwtToken};
     match (code, call) {
         // The token that is over or damaged is the refresh token, so there is nothing left to refresh with. In an exchange it can only be the code.
         (TokenExpired | ValidateJwtToken, Call::Exchange | Call::Refresh) => (ErrorKind::LoginRequired, Remedy::LogInAgain),
+        // The code was made a moment ago, so its key is no older one: it comes from another environment than the one that is asked, and so would the next.
+        (JwtSignKeyNotMatch, Call::Exchange) => (ErrorKind::RequestRefused, Remedy::FixConfiguration),
         // The code may be spent.
         (CreateJwtToken, Call::Exchange) => (ErrorKind::Server, Remedy::LogInAgain),
         (Unknown(_), _) => match status {
@@ -130,7 +132,7 @@ mod tests {
             ("ERROAUTH4047", 400, [LOGIN; 4]),
             ("ERROAUTH4048", 400, [TOKEN, LOGIN, TOKEN, LOGIN]),
             ("ERROAUTH4049", 400, [MINT, (K::Server, R::LogInAgain), MINT, MINT]),
-            ("ERROAUTH4050", 400, [LOGIN; 4]),
+            ("ERROAUTH4050", 400, [LOGIN, SETTINGS, LOGIN, LOGIN]),
             ("ERROAUTH4051", 400, [TOKEN, LOGIN, TOKEN, LOGIN]),
             ("ERROAUTH4052", 400, [LOGIN; 4]),
             ("ERROAUTH4053", 400, [SETTINGS; 4]),

@@ -14,7 +14,7 @@
 //!     .login_uri("https://lp.example/login")
 //!     .build()?;
 //!
-//! // Send the browser to `login.url`, and keep `login.pending` in that browser's session.
+//! // Send the browser to `login.url`, and keep `login.pending` in this process's memory, by that browser's session.
 //! let login = prakerja.begin_login()?;
 //!
 //! // The browser comes back to the redirect URI; `raw_query` is what stands after `?` there.
@@ -37,7 +37,10 @@
 //!
 //! The code exchange carries no secret, and the service documents no PKCE (RFC 7636): the code and the public client id are all it takes (Prakerja, Create Token page).
 //! So `state` is the only protection. It is 256 random bits, good for ten minutes and one callback, and compared in constant time.
-//! Keep the [`PendingLogin`] where only the browser that began the login can reach it: in its server-side session, found by a cookie that is `HttpOnly`, `Secure` and `SameSite=Lax`.
+//!
+//! Keep the [`PendingLogin`] where only the browser that began the login can reach it: in a map in this process's memory, by a session cookie that is `HttpOnly`, `Secure` and `SameSite=Lax`.
+//! It lives in this memory alone: it cannot be written to a cookie or a shared session store, so the callback must reach the process that began the login, and a restart ends the logins under way.
+//! A sealed form that can be kept outside the process is planned.
 //!
 //! # Environment
 //!
@@ -53,6 +56,7 @@
 //! | `PRAKERJA_CONSENT_URL` | optional: the page where users log in; default [`DEFAULT_CONSENT_URL`] |
 //! | `PRAKERJA_REFRESH_PATH` | optional: the path of the refresh; default [`DEFAULT_REFRESH_PATH`] |
 //! | `PRAKERJA_SCOPE` | optional: the scopes, parted by spaces; default [`DEFAULT_SCOPE`] |
+//! | `PRAKERJA_PROFILE_AUTHORIZATION` | optional: how the token stands in the profile call, `bare` or `bearer` in any case; default `bare` |
 //! | `PRAKERJA_SIGN_KEY` | optional: the key for [`Prakerja::generate_login_url_unverified`], which nothing else needs |
 //! | `PRAKERJA_CLIENT_CODE` | optional, for the same call: the client code, where it is not the client id |
 //!
@@ -65,7 +69,9 @@
 //! A code is made by a callback alone:
 //!
 //! ```compile_fail,E0451
-//! let code = provider_prakerja::AuthorizationCode { code: "code-test-only".to_owned().into() };
+//! # fn example(other: provider_prakerja::AuthorizationCode) {
+//! let code = provider_prakerja::AuthorizationCode { code: "code-test-only".to_owned().into(), ..other };
+//! # }
 //! ```
 //!
 //! It is exchanged once:

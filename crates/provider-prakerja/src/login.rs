@@ -7,6 +7,7 @@ use std::time::Duration;
 use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use http::Uri;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
@@ -50,24 +51,28 @@ impl fmt::Debug for Login {
 
 /// A login whose browser has not come back yet. It is good for ten minutes and one callback.
 ///
-/// Keep it in the server-side session of the browser that began the login; if another browser's callback could reach it, the `state` in it would protect nobody.
+/// It lives in this process's memory alone: it cannot be written out, so the callback must reach this process, and a restart ends the login.
+/// Keep it in a map, by the session of the browser that began the login, and take it out at the callback; if another browser's callback could reach it, the `state` in it would protect nobody.
+/// A sealed form that can be kept outside the process is planned.
+///
 /// It cannot be copied, and one that is dropped ends its login.
 #[must_use = "without it there is no way to the code"]
 pub struct PendingLogin {
     state: Zeroizing<String>,
     began: Moment,
     clock: Arc<dyn Clock>,
+    client: Client,
 }
 
 impl PendingLogin {
     /// Begins a login now, with a `state` of 256 random bits.
-    pub(crate) fn begin(clock: Arc<dyn Clock>) -> Result<Self, Error> {
+    pub(crate) fn begin(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let mut bytes = Zeroizing::new([0; 32]);
         rand::fill(bytes.as_mut_slice()).map_err(|_| {
             Error::new(PROVIDER, ErrorKind::Internal, Remedy::Retry).with_message("the crypto library gave no random numbers")
         })?;
         let state = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(bytes.as_slice()));
-        Ok(Self { state, began: clock.now(), clock })
+        Ok(Self { state, began: clock.now(), clock, client: Client::of(settings) })
     }
 
     /// When it began.
@@ -90,14 +95,11 @@ impl PendingLogin {
     /// The callback is late, forged, malformed, or says that the login was denied: see [`CallbackError`]. No request is made.
     pub fn callback(self, raw_query: &str) -> Result<AuthorizationCode, CallbackError> {
         let code = callback::code(raw_query, &self.state)?;
-        let now = self.clock.now();
-        if now.wall() < self.began.wall() {
-            return Err(CallbackError::ClockMovedBack);
-        }
-        if now.elapsed_since(&self.began) > LONGEST_LOGIN {
+        // A wall clock that was set back says nothing of the age: the monotonic clock tells it then.
+        if self.clock.now().elapsed_since(&self.began) > LONGEST_LOGIN {
             return Err(CallbackError::Expired);
         }
-        Ok(AuthorizationCode { code })
+        Ok(AuthorizationCode { code, client: self.client })
     }
 }
 
@@ -110,12 +112,19 @@ impl fmt::Debug for PendingLogin {
 /// The code of a callback whose `state` was right. [`Prakerja::exchange`](crate::Prakerja::exchange) consumes it.
 ///
 /// It has no constructor and no copy: a code comes from [`PendingLogin::callback`] and is used once.
+/// It is for the client that began the login, or one with the same client id, base URL and redirect URI; any other refuses it unsent.
 #[must_use = "a code is good for a short time: exchange it"]
 pub struct AuthorizationCode {
     code: Zeroizing<String>,
+    client: Client,
 }
 
 impl AuthorizationCode {
+    /// Whether the client with these settings may exchange it.
+    pub(crate) fn is_of(&self, settings: &Settings) -> bool {
+        self.client == Client::of(settings)
+    }
+
     /// For the request's body, and for taking it out of what the service says.
     pub(crate) fn expose(&self) -> &str {
         &self.code
@@ -125,6 +134,26 @@ impl AuthorizationCode {
 impl fmt::Debug for AuthorizationCode {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("AuthorizationCode").finish_non_exhaustive()
+    }
+}
+
+/// What a code is bound to: who asked for it, where it is exchanged, where it came back to.
+///
+/// By value, so that a program may build its client anew between the two halves of a login.
+#[derive(PartialEq, Eq)]
+struct Client {
+    client_id: String,
+    token_url: Uri,
+    redirect_uri: String,
+}
+
+impl Client {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            client_id: settings.client_id.clone(),
+            token_url: settings.token_url.clone(),
+            redirect_uri: settings.redirect_uri.clone(),
+        }
     }
 }
 
@@ -209,7 +238,8 @@ mod tests {
 
     #[test]
     fn every_state_is_new_and_has_256_bits() {
-        let begin = || PendingLogin::begin(Arc::new(SystemClock)).unwrap();
+        let settings = test_settings(|_| {});
+        let begin = || PendingLogin::begin(&settings, Arc::new(SystemClock)).unwrap();
         let states: std::collections::HashSet<String> = (0..64).map(|_| begin().expose_state().to_owned()).collect();
         assert_eq!(states.len(), 64);
         for state in states {
@@ -220,10 +250,11 @@ mod tests {
 
     #[test]
     fn debug_shows_neither_state_nor_code() {
-        let pending = PendingLogin::begin(Arc::new(SystemClock)).unwrap();
+        let settings = test_settings(|_| {});
+        let pending = PendingLogin::begin(&settings, Arc::new(SystemClock)).unwrap();
         let state = pending.expose_state().to_owned();
         let login = Login { url: format!("https://service.example?state={state}"), pending };
-        let code = AuthorizationCode { code: Zeroizing::new("code-test-only".to_owned()) };
+        let code = AuthorizationCode { code: Zeroizing::new("code-test-only".to_owned()), client: Client::of(&settings) };
         let shown = format!("{login:?} {login:#?} {code:?}");
         assert!(!shown.contains(&state) && !shown.contains("code-test-only"), "{shown}");
     }

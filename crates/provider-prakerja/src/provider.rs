@@ -11,7 +11,7 @@ use token_core::{Asked, Assembly, CachePolicy, Clock, Error, ErrorKind, Remedy, 
 
 use crate::PROVIDER;
 use crate::config::{Config, ProfileAuthorization, Settings};
-use crate::error::{Call, of_exchange};
+use crate::error::of_exchange;
 use crate::login::{self, AuthorizationCode, Login, PendingLogin};
 use crate::profile::Profile;
 use crate::user::PrakerjaUserBuilder;
@@ -48,7 +48,7 @@ impl Prakerja {
     ///
     /// # Errors
     ///
-    /// Variables are missing: the error names all of them.
+    /// Variables are missing or wrong: the error names all of them.
     pub fn from_env() -> Result<PrakerjaBuilder, SettingsError> {
         Self::from_lookup(|name| std::env::var_os(name))
     }
@@ -57,7 +57,7 @@ impl Prakerja {
     ///
     /// # Errors
     ///
-    /// Values are missing: the error names all of them.
+    /// Values are missing or wrong: the error names all of them.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Result<PrakerjaBuilder, SettingsError> {
         Config::from_lookup(lookup).map(Self::from_config)
     }
@@ -68,7 +68,7 @@ impl Prakerja {
     ///
     /// The crypto library gave no random numbers.
     pub fn begin_login(&self) -> Result<Login, Error> {
-        let pending = PendingLogin::begin(Arc::clone(self.clock()))?;
+        let pending = PendingLogin::begin(&self.shared.settings, Arc::clone(self.clock()))?;
         Ok(Login { url: login::url(&self.shared.settings, pending.expose_state()), pending })
     }
 
@@ -87,7 +87,7 @@ impl Prakerja {
             Error::new(PROVIDER, ErrorKind::Configuration, Remedy::FixConfiguration)
                 .with_message("`sign_key` is missing: give the sign key that Prakerja issued, or use `begin_login`")
         })?;
-        let pending = PendingLogin::begin(Arc::clone(self.clock()))?;
+        let pending = PendingLogin::begin(settings, Arc::clone(self.clock()))?;
         // The one reading of the clock that the timestamp, the signature and the measured offset share.
         let at = pending.began();
         let request = request::authorize(settings, sign_key, pending.expose_state(), &at)?;
@@ -103,19 +103,38 @@ impl Prakerja {
     /// # Errors
     ///
     /// Whatever came of it, the code is consumed. So where a later try would help, the error says [`Remedy::LogInAgain`] and not [`Remedy::Retry`].
+    ///
+    /// With [`Remedy::FixRequest`] nothing was sent: another client began the login, one with another client id, base URL or redirect URI.
     pub async fn exchange(&self, code: AuthorizationCode) -> Result<Token, Error> {
-        let request = request::exchange(&self.shared.settings, &code)?;
+        let settings = &self.shared.settings;
+        if !code.is_of(settings) {
+            let error = Error::new(PROVIDER, ErrorKind::Configuration, Remedy::FixRequest);
+            return Err(error.with_message(
+                "the login of this code was begun by a client with another client id, base URL or redirect URI: exchange it with that one",
+            ));
+        }
+        let request = request::exchange(settings, &code)?;
         let secrets = [code.expose(), self.sign_key()];
-        let read = |reply: &Reply<'_>| response::token(reply, Call::Exchange, None);
-        exchange(&*self.shared.transport, self.asked(&secrets), request, read).await.map_err(of_exchange)
+        exchange(&*self.shared.transport, self.asked(&secrets), request, response::exchanged).await.map_err(of_exchange)
     }
 
     /// Refreshes once. Only [`PrakerjaUser`](crate::PrakerjaUser) calls it, one call after the other.
-    pub(crate) async fn refresh(&self, refresh_token: &SecretString) -> Result<Token, Error> {
-        let request = request::refresh(&self.shared.settings, refresh_token)?;
+    ///
+    /// The new refresh token comes beside the result, as it counts even where the rest of the answer is an error.
+    pub(crate) async fn refresh(&self, refresh_token: &SecretString) -> (Option<SecretString>, Result<Token, Error>) {
+        let request = match request::refresh(&self.shared.settings, refresh_token) {
+            Ok(request) => request,
+            Err(error) => return (None, Err(error)),
+        };
         let secrets = [refresh_token.expose_secret(), self.sign_key()];
-        let read = |reply: &Reply<'_>| response::token(reply, Call::Refresh, Some(refresh_token));
-        exchange(&*self.shared.transport, self.asked(&secrets), request, read).await
+        let mut rotated = None;
+        let read = |reply: &Reply<'_>| {
+            let (new, answer) = response::refreshed(reply, refresh_token);
+            rotated = new;
+            answer
+        };
+        let answer = exchange(&*self.shared.transport, self.asked(&secrets), request, read).await;
+        (rotated, answer)
     }
 
     /// Asks who is logged in.
@@ -136,9 +155,17 @@ impl Prakerja {
         PrakerjaUserBuilder::with_token(self.clone(), token)
     }
 
-    /// The provider of one user's tokens, from a refresh token that was kept since the login. The first token is a refresh away.
+    /// The provider of one user's tokens, from a refresh token that was kept elsewhere. The first token is a refresh away.
     ///
-    /// Keep the refresh token of each new token ([`Token::refresh_token`]): the one before may be dead by then.
+    /// The handle in this process always has the refresh token that is in force. A copy that a program keeps can fall behind it:
+    ///
+    /// - A token carries the refresh token that came with it ([`Token::refresh_token`]). Compare after every call of `token()`, and keep what is new.
+    /// - Behind [`build`](PrakerjaUserBuilder::build), a refresh of a token that is still usable is made after the call that began it has returned, and nobody is told of its answer: what it brought shows in the token of a later call.
+    /// - An answer that brings a new refresh token and no good access token is an error, and no error carries the refresh token.
+    ///
+    /// A process that ends before such a call leaves a copy that may be dead.
+    /// So until there is a session store, a kept copy saves most users a login and can be relied on for none: when it fails with [`Remedy::LogInAgain`], begin a new login.
+    /// With [`build_uncached`](PrakerjaUserBuilder::build_uncached) nothing is refreshed unseen: each call refreshes once and its token has the new refresh token, as long as the call is awaited to its end and succeeds.
     pub fn user_from_refresh_token(&self, refresh_token: impl Into<SecretString>) -> PrakerjaUserBuilder {
         PrakerjaUserBuilder::with_refresh_token(self.clone(), refresh_token.into())
     }
@@ -147,7 +174,7 @@ impl Prakerja {
         &self.shared.assembly
     }
 
-    fn clock(&self) -> &Arc<dyn Clock> {
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.shared.assembly.clock
     }
 

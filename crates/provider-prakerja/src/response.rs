@@ -5,15 +5,37 @@ use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use token_core::json::{FieldError, Object, Value};
-use token_core::{Error, ExpiryFormat, Reply, Token, check_token_type, parse_absolute};
+use token_core::{Error, Expiry, ExpiryFormat, Reply, Token, check_token_type, parse_absolute};
 
 use crate::error::{Call, refusal};
 use crate::profile::Profile;
 
-/// Reads the answer to an exchange or a refresh. `kept` is the refresh token that stays in force when the answer names none.
-pub(crate) fn token(reply: &Reply<'_>, call: Call, kept: Option<&SecretString>) -> Result<Token, Error> {
-    let answer = read(reply, call)?;
-    let data = data(reply, &answer)?;
+/// Reads the answer to an exchange.
+pub(crate) fn exchanged(reply: &Reply<'_>) -> Result<Token, Error> {
+    let answer = read(reply, Call::Exchange)?;
+    token(reply, &answer, None)
+}
+
+/// Reads the answer to a refresh by `kept`, which stays in force when the answer names no other.
+///
+/// The new refresh token comes beside the result: it counts whatever else in the answer is bad, as the one before may be dead.
+pub(crate) fn refreshed(reply: &Reply<'_>, kept: &SecretString) -> (Option<SecretString>, Result<Token, Error>) {
+    match read(reply, Call::Refresh) {
+        Ok(answer) => (new_refresh_token(reply, &answer), token(reply, &answer, Some(kept))),
+        Err(error) => (None, Err(error)),
+    }
+}
+
+/// The refresh token of a success, if it is one that can be sent.
+fn new_refresh_token(reply: &Reply<'_>, answer: &Object) -> Option<SecretString> {
+    let token = optional(answer.object("data").ok()?, "refresh_token").ok()??;
+    // The core knows what a token may hold, and asks the same of both kinds.
+    let token = Token::bearer(SecretString::from(token.as_str()), Expiry::Unknown, reply.asked_at()).build().ok()?;
+    Some(token.access_token().clone())
+}
+
+fn token(reply: &Reply<'_>, answer: &Object, kept: Option<&SecretString>) -> Result<Token, Error> {
+    let data = data(reply, answer)?;
     let access_token = data.text("access_token").map_err(|fault| reply.invalid(fault))?;
     if let Some(token_type) = data.optional_text("token_type").map_err(|fault| reply.invalid(fault))? {
         check_token_type(token_type, &["Bearer"]).map_err(|fault| reply.invalid(fault))?;
@@ -153,7 +175,7 @@ mod tests {
     }
 
     fn exchanged(body: &str) -> Result<Token, Error> {
-        token(&reply(200, body), Call::Exchange, None)
+        super::exchanged(&reply(200, body))
     }
 
     #[test]
@@ -199,11 +221,48 @@ mod tests {
             [(json!("refresh-new"), "refresh-new"), (json!(7), "7"), (json!(null), "refresh-kept"), (json!(""), "refresh-kept")]
         {
             let body = success(|body| body["data"]["refresh_token"] = given.clone());
-            let token = token(&reply(200, &body), Call::Refresh, Some(&kept)).unwrap();
-            assert_eq!(token.refresh_token().map(ExposeSecret::expose_secret), Some(expected), "{given}");
+            let (rotated, token) = refreshed(&reply(200, &body), &kept);
+            assert_eq!(token.unwrap().refresh_token().map(ExposeSecret::expose_secret), Some(expected), "{given}");
+            let rotated = rotated.as_ref().map_or("refresh-kept", ExposeSecret::expose_secret);
+            assert_eq!(rotated, expected, "{given}");
         }
         let without = exchanged(&success(|body| body["data"]["refresh_token"] = json!(null))).unwrap();
         assert!(without.refresh_token().is_none());
+    }
+
+    #[test]
+    fn a_new_refresh_token_counts_whatever_else_is_bad() {
+        let kept = SecretString::from("refresh-kept");
+        let data = |field: &str, value: serde_json::Value| success(|body| body["data"][field] = value);
+        let top = |field: &str, value: serde_json::Value| success(|body| body[field] = value);
+        let longest = "x".repeat(16_384);
+        let cases = [
+            ("another type", 200, data("token_type", json!("JWT")), Some("refresh-test-only")),
+            ("a type of another kind", 200, data("token_type", json!(1)), Some("refresh-test-only")),
+            ("no token", 200, data("access_token", json!(null)), Some("refresh-test-only")),
+            ("an empty token", 200, data("access_token", json!("")), Some("refresh-test-only")),
+            ("a token of another kind", 200, data("access_token", json!({"canary": 1})), Some("refresh-test-only")),
+            ("a token that no header holds", 200, data("access_token", json!("canary\r\n")), Some("refresh-test-only")),
+            ("a token over 16 KiB", 201, data("access_token", json!(format!("{longest}x"))), Some("refresh-test-only")),
+            ("both bad", 200, success(|body| body["data"] = json!({"access_token": "", "refresh_token": "canary\u{e9}"})), None),
+            ("the longest", 200, success(|body| body["data"] = json!({"refresh_token": longest})), Some(longest.as_str())),
+            ("too long", 200, data("refresh_token", json!(format!("{longest}x"))), None),
+            ("no visible ASCII", 200, data("refresh_token", json!("canary token")), None),
+            ("of another kind", 200, data("refresh_token", json!(["canary"])), None),
+            ("no data", 200, top("data", json!(null)), None),
+            ("torn", 200, r#"{"data":{"refresh_token":"canary","access_token":"canary"#.to_owned(), None),
+            // A refusal renews nothing, whatever stands in it.
+            ("refused with 200", 200, top("success", json!(false)), None),
+            ("a code with 200", 200, top("code", json!("ERRPLT00001")), None),
+            ("a success that is no 2xx", 400, success(|_| {}), None),
+            ("a success that is a 5xx", 503, success(|_| {}), None),
+        ];
+        for (what, status, body, expected) in cases {
+            let (rotated, answer) = refreshed(&reply(status, &body), &kept);
+            assert_eq!(rotated.as_ref().map(ExposeSecret::expose_secret), expected, "{what}");
+            let error = answer.unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("canary"), "{what}: {error:?}");
+        }
     }
 
     #[test]
@@ -246,7 +305,7 @@ mod tests {
             ("nothing", 200, String::new(), InvalidResponse),
         ];
         for (what, status, body, kind) in cases {
-            let error = token(&reply(status, &body), Call::Exchange, None).unwrap_err();
+            let error = super::exchanged(&reply(status, &body)).unwrap_err();
             assert_eq!((error.kind(), error.http_status()), (kind, Some(status)), "{what}: {error}");
             let shown = format!("{error} {error:?} {:?}", error.service_message());
             assert!(what == "refused without a code" || !shown.contains("canary"), "{what}: {shown}");
@@ -260,7 +319,7 @@ mod tests {
             [("ERROAUTH4043", "ERROAUTH4043"), ("ERRPLT00001", "ERRPLT00001"), (long.as_str(), &format!("X{}", "y".repeat(63)))]
         {
             let body = json!({"code": code, "message": "Unauthorized canary-secret", "success": false}).to_string();
-            let error = token(&reply(400, &body), Call::Refresh, None).unwrap_err();
+            let error = refreshed(&reply(400, &body), &"refresh-kept".into()).1.unwrap_err();
             assert_eq!(error.code(), Some(kept));
             assert_eq!(error.find_source::<PrakerjaErrorCode>().map(PrakerjaErrorCode::code), Some(kept));
             assert_eq!(error.service_message(), Some("Unauthorized [secret]"));

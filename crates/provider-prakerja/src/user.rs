@@ -1,18 +1,27 @@
 //! One user who is logged in, and the refresh token that keeps it so.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::runtime::Handle;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
-use token_core::{Assembly, CachePolicy, Error, ErrorKind, Remedy, Retry, RetryPolicy, Token, TokenCache, TokenProvider};
+use token_core::{
+    Assembly, CachePolicy, Delivery, Error, ErrorKind, Remedy, Resend, Retry, RetryPolicy, Token, TokenCache, TokenProvider,
+};
 
 use crate::PROVIDER;
 use crate::error::PrakerjaErrorCode;
 use crate::provider::Prakerja;
+
+/// How long one refresh waits for those before it: longer than any transport should take for one.
+const LONGEST_WAIT: Duration = Duration::from_secs(2 * 60);
 
 /// Asks Prakerja for a new token of one user each time, by the refresh token. [`PrakerjaUserBuilder::build`] gives one that keeps the answer.
 ///
@@ -20,8 +29,12 @@ use crate::provider::Prakerja;
 /// One refresh follows the other, so no refresh token is sent twice at once, and each runs as a task of its own:
 /// a caller that goes away does not lose the refresh token on its way. For that a call needs a Tokio runtime.
 ///
+/// The transport must have a deadline of its own, shorter than two minutes, as that of `transport-reqwest` has: a refresh waits as long as its transport does.
+/// One that finds another under way waits two minutes for its turn, by the client's clock, and then gives [`Remedy::Retry`] without a request:
+/// the other may be on a runtime that is alive and that nobody drives.
+///
 /// When the service says that the login is over, the refresh token is dropped, and this call and every later one gives [`Remedy::LogInAgain`], the later ones without a request.
-/// Every token carries the refresh token that is in force ([`Token::refresh_token`]), for programs that keep it elsewhere.
+/// A token carries the refresh token that was in force when it came ([`Token::refresh_token`]); what a program that keeps it elsewhere can rely on is told at [`Prakerja::user_from_refresh_token`].
 ///
 /// A clone is another handle to the same login.
 #[derive(Clone)]
@@ -56,12 +69,20 @@ impl Session {
     /// What to do with the answer to a refresh by `refresh_token`: the session after it, and what the caller gets.
     ///
     /// An error that is no verdict on the login keeps the refresh token, also when no answer came: the service may not have seen the request.
-    fn after(refresh_token: SecretString, could_not_mint: bool, answer: Result<Token, Error>) -> (Self, Result<Token, Error>) {
+    /// `rotated` is the new refresh token of an answer that may be bad otherwise: it counts all the same, as the old one may be dead.
+    fn after(
+        refresh_token: SecretString,
+        could_not_mint: bool,
+        rotated: Option<SecretString>,
+        answer: Result<Token, Error>,
+    ) -> (Self, Result<Token, Error>) {
         let answer = answer.map_err(|error| if could_not_mint && is_mint_failure(&error) { minted_never(error) } else { error });
         let session = match &answer {
             Ok(token) => Self::begin(token.refresh_token().cloned()),
             Err(error) if error.remedy() == Remedy::LogInAgain => Self::Over(error.clone().with_retry_after(None)),
-            Err(error) => Self::LoggedIn { refresh_token, could_not_mint: is_mint_failure(error) },
+            Err(error) => {
+                Self::LoggedIn { refresh_token: rotated.unwrap_or(refresh_token), could_not_mint: is_mint_failure(error) }
+            }
         };
         (session, answer)
     }
@@ -87,15 +108,34 @@ fn login_over(message: &'static str) -> Error {
 
 impl Shared {
     async fn refresh(&self) -> Result<Token, Error> {
-        let mut session = self.session.lock().await;
+        let mut session = self.session().await?;
         let (refresh_token, could_not_mint) = match &*session {
             Session::LoggedIn { refresh_token, could_not_mint } => (refresh_token.clone(), *could_not_mint),
             Session::Over(error) => return Err(error.clone()),
         };
-        let answer = self.prakerja.refresh(&refresh_token).await;
-        let (after, answer) = Session::after(refresh_token, could_not_mint, answer);
+        let (rotated, answer) = self.prakerja.refresh(&refresh_token).await;
+        let (after, answer) = Session::after(refresh_token, could_not_mint, rotated, answer);
         *session = after;
         answer
+    }
+
+    /// The session, once no other refresh has it.
+    async fn session(&self) -> Result<MutexGuard<'_, Session>, Error> {
+        // Most calls meet no other and set no timer.
+        if let Ok(session) = self.session.try_lock() {
+            return Ok(session);
+        }
+        let mut session = pin!(self.session.lock());
+        let mut deadline = self.prakerja.clock().sleep(LONGEST_WAIT);
+        let waited = poll_fn(|context| match session.as_mut().poll(context) {
+            Poll::Ready(session) => Poll::Ready(Some(session)),
+            Poll::Pending => deadline.as_mut().poll(context).map(|()| None),
+        });
+        waited.await.ok_or_else(|| {
+            Error::new(PROVIDER, ErrorKind::Internal, Remedy::Retry).with_message(
+                "the refresh before this one has not ended in two minutes: the runtime that runs it may stand still",
+            )
+        })
     }
 }
 
@@ -109,8 +149,11 @@ impl TokenProvider for PrakerjaUser {
         let shared = Arc::clone(&self.shared);
         // A task of its own: a refresh that is cut short would lose the new refresh token while the old one is spent.
         runtime.spawn(async move { shared.refresh().await }).await.unwrap_or_else(|lost| {
-            let message = if lost.is_panic() { "the transport panicked" } else { "the runtime that ran the refresh ended" };
-            Err(Error::new(PROVIDER, ErrorKind::Internal, Remedy::Retry).with_message(message))
+            let message =
+                if lost.is_panic() { "the transport or the clock panicked" } else { "the runtime that ran the refresh ended" };
+            // The refresh may have been sent by then.
+            let error = Error::new(PROVIDER, ErrorKind::Internal, Remedy::Retry).with_message(message);
+            Err(error.with_delivery(Resend::OnlyIfNotSent, Delivery::Unknown))
         })
     }
 
@@ -206,6 +249,7 @@ mod tests {
     fn what_a_refresh_leaves_behind() {
         let cases = [
             ("a new refresh token", false, Ok(token(Some("refresh-two"))), Some(("refresh-two", false))),
+            ("no new one", false, Ok(token(Some("refresh-one"))), Some(("refresh-one", false))),
             ("a new one after a failure to mint", true, Ok(token(Some("refresh-two"))), Some(("refresh-two", false))),
             ("the login is over", false, refusal(ErrorKind::LoginRequired, Remedy::LogInAgain), None),
             ("a wrong setting", false, refusal(ErrorKind::ClientRefused, Remedy::FixConfiguration), Some(("refresh-one", false))),
@@ -216,7 +260,7 @@ mod tests {
             ("the second", true, mint_failure(), None),
         ];
         for (what, could_not_mint, answer, left) in cases {
-            let (session, answer) = Session::after("refresh-one".into(), could_not_mint, answer);
+            let (session, answer) = Session::after("refresh-one".into(), could_not_mint, None, answer);
             match (session, left) {
                 (Session::LoggedIn { refresh_token, could_not_mint }, Some(left)) => {
                     assert_eq!((refresh_token.expose_secret(), could_not_mint), left, "{what}");
@@ -229,6 +273,19 @@ mod tests {
                 _ => panic!("{what}"),
             }
         }
+    }
+
+    #[test]
+    fn a_rotated_refresh_token_is_kept_whatever_came_with_it() {
+        let rotated = || Some(SecretString::from("refresh-two"));
+        let bad = refusal(ErrorKind::InvalidResponse, Remedy::ContactService);
+        let (session, answer) = Session::after("refresh-one".into(), true, rotated(), bad);
+        assert_eq!(answer.unwrap_err().kind(), ErrorKind::InvalidResponse);
+        let Session::LoggedIn { refresh_token, could_not_mint } = session else { panic!("no verdict on the login") };
+        assert_eq!((refresh_token.expose_secret(), could_not_mint), ("refresh-two", false));
+        // A verdict is one, whatever stands beside it.
+        let over = refusal(ErrorKind::LoginRequired, Remedy::LogInAgain);
+        assert!(matches!(Session::after("refresh-one".into(), false, rotated(), over).0, Session::Over(_)));
     }
 
     #[test]

@@ -8,11 +8,11 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use proptest::prelude::*;
 
-use provider_prakerja::{CallbackError, Prakerja};
-use token_core::{Error, ErrorKind, Remedy};
+use provider_prakerja::{CallbackError, Prakerja, PrakerjaBuilder};
+use token_core::{Clock, Error, ErrorKind, Remedy};
 use token_testkit::ManualClock;
 
-use crate::support::{Service, builder, prakerja, state, tokens};
+use crate::support::{Service, builder, code, prakerja, state, tokens};
 
 fn service() -> (Arc<Service>, Arc<ManualClock>, Prakerja) {
     let (service, clock) = (Service::new([]), Arc::new(ManualClock::new()));
@@ -208,20 +208,38 @@ fn a_denial_is_told_from_a_forgery() {
 #[test]
 fn a_login_lives_ten_minutes_by_the_clock_that_went_further() {
     type Move = fn(&ManualClock);
-    let cases: [(&str, Move, Option<CallbackError>); 7] = [
+    let cases: [(&str, Move, Option<CallbackError>); 9] = [
         ("at once", |_| {}, None),
         ("ten minutes", |clock| clock.advance(Duration::from_secs(600)), None),
         ("a moment more", |clock| clock.advance(Duration::from_millis(600_001)), Some(CallbackError::Expired)),
         ("the machine slept", |clock| clock.sleep_machine(Duration::from_secs(601)), Some(CallbackError::Expired)),
         ("a day", |clock| clock.advance(Duration::from_secs(86_400)), Some(CallbackError::Expired)),
-        ("the clock was moved back", |clock| clock.set_wall(UNIX_EPOCH), Some(CallbackError::ClockMovedBack)),
+        // A wall clock that was set back says nothing; the monotonic clock tells the age.
+        ("a wall clock that was set back", |clock| clock.set_wall(UNIX_EPOCH), None),
         (
-            "moved back after a day",
+            "set back after ten minutes",
+            |clock| {
+                clock.advance(Duration::from_secs(600));
+                clock.set_wall(UNIX_EPOCH);
+            },
+            None,
+        ),
+        (
+            "a little after ten minutes and more",
+            |clock| {
+                let began = clock.now().wall();
+                clock.advance(Duration::from_secs(601));
+                clock.set_wall(began - Duration::from_secs(1));
+            },
+            Some(CallbackError::Expired),
+        ),
+        (
+            "set back after a day",
             |clock| {
                 clock.advance(Duration::from_secs(86_400));
                 clock.set_wall(UNIX_EPOCH);
             },
-            Some(CallbackError::ClockMovedBack),
+            Some(CallbackError::Expired),
         ),
     ];
     for (what, change, fault) in cases {
@@ -246,6 +264,36 @@ async fn the_code_of_the_callback_is_what_is_exchanged() {
     let query = format!("?code=a%22%5C%2Fb%2B&state={}", state(&login.url));
     prakerja.exchange(login.pending.callback(&query).unwrap()).await.unwrap();
     assert_eq!(service.spent(), ["a\"\\/b+"]);
+}
+
+#[tokio::test]
+async fn a_code_is_exchanged_by_the_client_that_began_its_login() {
+    type Change = fn(PrakerjaBuilder) -> PrakerjaBuilder;
+    let cases: [(&str, Change, bool); 8] = [
+        ("built again of the same settings", |b| b, true),
+        ("the same base URL in other letters", |b| b.base_url("https://API-proxy.prakerja.go.id/"), true),
+        ("another name", |b| b.client_name("Lembaga Lain"), true),
+        ("another path of the refresh", |b| b.refresh_path("/api/v1/oauth/token"), true),
+        ("another client id", |b| b.client_id("lp-other"), false),
+        ("another host", |b| b.base_url("https://service.example"), false),
+        ("another path", |b| b.base_url("https://api-proxy.prakerja.go.id/gate"), false),
+        ("another redirect URI", |b| b.redirect_uri("https://lp.example/other"), false),
+    ];
+    for (what, change, is_taken) in cases {
+        let (service, clock) = (Service::new([tokens("token-test-only", None)]), Arc::new(ManualClock::new()));
+        let other = change(builder(&service, &clock)).build().unwrap();
+        let answer = other.exchange(code(&prakerja(&service, &clock))).await;
+        assert_eq!(answer.is_ok(), is_taken, "{what}");
+        assert_eq!(service.requests(), usize::from(is_taken), "{what}");
+        if let Err(error) = answer {
+            assert_eq!((error.kind(), error.remedy()), (ErrorKind::Configuration, Remedy::FixRequest), "{what}");
+            assert_eq!(
+                error.to_string(),
+                "prakerja: the login of this code was begun by a client with another client id, base URL or redirect URI: \
+                 exchange it with that one; correct the request"
+            );
+        }
+    }
 }
 
 proptest! {

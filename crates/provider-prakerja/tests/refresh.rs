@@ -9,12 +9,17 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
+use serde_json::json;
+use tokio::runtime::{Builder, Runtime};
 
 use provider_prakerja::{Prakerja, PrakerjaErrorCode, PrakerjaUser};
-use token_core::{CachePolicy, Delivery, Error, ErrorKind, Remedy, Token, TokenProvider};
+use token_core::{CachePolicy, Delivery, Error, ErrorKind, Remedy, SystemClock, Token, TokenProvider};
 use token_testkit::ManualClock;
 
 use crate::support::{Answer, Service, code, prakerja, refused, tokens};
+
+/// How long one refresh waits for another.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 fn setup(answers: impl IntoIterator<Item = Answer>) -> (Arc<Service>, Arc<ManualClock>, Prakerja) {
     let (service, clock) = (Service::new(answers), Arc::new(ManualClock::sleeping_moves_time()));
@@ -25,6 +30,18 @@ fn setup(answers: impl IntoIterator<Item = Answer>) -> (Arc<Service>, Arc<Manual
 fn user(answers: impl IntoIterator<Item = Answer>) -> (Arc<Service>, PrakerjaUser) {
     let (service, _, prakerja) = setup(answers);
     (service, prakerja.user_from_refresh_token("refresh-one").build_uncached())
+}
+
+/// A runtime of one thread, which stands still outside `block_on`.
+fn runtime() -> Runtime {
+    Builder::new_current_thread().build().unwrap()
+}
+
+/// Lets every task that can go on do so.
+async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
 }
 
 fn secret(token: &Token) -> &str {
@@ -92,27 +109,80 @@ async fn a_failure_to_make_a_token_is_forgiven_once_in_a_row() {
 
 #[tokio::test]
 async fn what_is_no_verdict_on_the_login_keeps_the_refresh_token() {
-    let answers = [
-        Answer::Lost(Delivery::Unknown),
-        Answer::Lost(Delivery::NotSent),
-        Answer::Lost(Delivery::Answered),
-        Answer::Text(503, "Gateway Timeout"),
-        Answer::Text(403, "<html>no</html>"),
-        Answer::Text(429, ""),
-        Answer::Text(200, "{\"data\":{\"access_token\":\"torn"),
-        Answer::Text(200, "[]"),
-        refused("ERRPLT00001"),
-        refused("ERROAUTH4029"),
-        tokens("", Some("refresh-two")),
-        Answer::Panic,
+    use ErrorKind::{Blocked, ClientRefused, Internal, InvalidResponse, RateLimited, RequestRefused, Server, Transport};
+    use Remedy::{ContactService, FixConfiguration, Retry, Wait};
+    let cases = [
+        (Answer::Lost(Delivery::Unknown), (Transport, Retry)),
+        (Answer::Lost(Delivery::NotSent), (Transport, Retry)),
+        (Answer::Lost(Delivery::Answered), (Transport, Retry)),
+        (Answer::Text(503, "Gateway Timeout"), (Server, Retry)),
+        (Answer::Text(403, "<html>no</html>"), (Blocked, FixConfiguration)),
+        (Answer::Text(429, ""), (RateLimited, Wait)),
+        (Answer::Text(200, "{\"data\":{\"access_token\":\"torn"), (InvalidResponse, Retry)),
+        (Answer::Text(200, "[]"), (InvalidResponse, Retry)),
+        (refused("ERRPLT00001"), (RequestRefused, ContactService)),
+        (refused("ERROAUTH4029"), (ClientRefused, FixConfiguration)),
+        (tokens("", None), (InvalidResponse, ContactService)),
+        (Answer::Panic, (Internal, Retry)),
     ];
-    for answer in answers {
+    for (answer, expected) in cases {
         let shown = format!("{answer:?}");
         let (service, user) = user([answer, tokens("token-two", Some("refresh-two"))]);
         let error = user.token().await.unwrap_err();
-        assert_ne!(error.remedy(), Remedy::LogInAgain, "{shown}");
+        assert_eq!((error.kind(), error.remedy()), expected, "{shown}");
         assert_eq!(secret(&user.token().await.unwrap()), "token-two", "{shown}");
         assert_eq!(service.spent(), ["refresh-one", "refresh-one"], "{shown}");
+    }
+}
+
+/// A success with a new refresh token, in which one other field is bad.
+fn spoilt(field: &str, value: serde_json::Value) -> Answer {
+    let Answer::Json(status, mut body) = tokens("token-one", Some("refresh-two")) else { panic!("tokens come as JSON") };
+    body["data"][field] = value;
+    Answer::Json(status, body)
+}
+
+#[tokio::test]
+async fn a_new_refresh_token_is_kept_whatever_else_in_the_answer_is_bad() {
+    let too_long = "x".repeat(16_385);
+    let cases = [
+        (spoilt("token_type", json!("JWT")), "refresh-two"),
+        (spoilt("token_type", json!(["Bearer"])), "refresh-two"),
+        (spoilt("access_token", json!(null)), "refresh-two"),
+        (spoilt("access_token", json!("")), "refresh-two"),
+        (spoilt("access_token", json!({"token": 1})), "refresh-two"),
+        (spoilt("access_token", json!("token\r\none")), "refresh-two"),
+        (spoilt("access_token", json!(too_long)), "refresh-two"),
+        // What cannot be sent renews nothing.
+        (spoilt("refresh_token", json!(too_long)), "refresh-one"),
+        (spoilt("refresh_token", json!("refresh two")), "refresh-one"),
+        (spoilt("refresh_token", json!(["refresh-two"])), "refresh-one"),
+        (tokens("", Some("")), "refresh-one"),
+        (tokens("", None), "refresh-one"),
+    ];
+    for (answer, next) in cases {
+        let shown: String = format!("{answer:?}").chars().take(300).collect();
+        let (service, user) = user([answer, tokens("token-two", None)]);
+        let error = user.token().await.unwrap_err();
+        assert_eq!((error.kind(), error.remedy()), (ErrorKind::InvalidResponse, Remedy::ContactService), "{shown}");
+        assert!(!format!("{error} {error:?}").contains("refresh-two"), "{shown}");
+        let token = user.token().await.unwrap();
+        assert_eq!((secret(&token), refresh_token(&token)), ("token-two", Some(next)), "{shown}");
+        assert_eq!(service.spent(), ["refresh-one", next], "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_renews_no_refresh_token() {
+    for (status, field, value) in
+        [(200, "success", json!(false)), (200, "errorCode", json!("ERRPLT00001")), (503, "success", json!(true))]
+    {
+        let Answer::Json(_, mut body) = tokens("token-one", Some("refresh-two")) else { panic!("tokens come as JSON") };
+        body[field] = value;
+        let (service, user) = user([Answer::Json(status, body), tokens("token-two", None)]);
+        assert_ne!(user.token().await.unwrap_err().remedy(), Remedy::LogInAgain);
+        user.token().await.unwrap();
+        assert_eq!(service.spent(), ["refresh-one", "refresh-one"], "{status} {field}");
     }
 }
 
@@ -149,6 +219,7 @@ async fn an_exchange_is_sent_once_and_its_failure_asks_for_a_new_login() {
         (refused("ERROAUTH4032"), login(ErrorKind::LoginRequired)),
         (refused("ERROAUTH4047"), login(ErrorKind::LoginRequired)),
         (refused("ERROAUTH4049"), login(ErrorKind::Server)),
+        (refused("ERROAUTH4050"), (ErrorKind::RequestRefused, Remedy::FixConfiguration)),
         (refused("ERROAUTH4052"), login(ErrorKind::LoginRequired)),
         (refused("ERROAUTH4029"), (ErrorKind::ClientRefused, Remedy::FixConfiguration)),
         (refused("ERRPLT00001"), (ErrorKind::RequestRefused, Remedy::ContactService)),
@@ -178,25 +249,116 @@ async fn a_caller_that_goes_away_does_not_lose_the_new_refresh_token() {
     let service = Service::held([tokens("token-one", Some("refresh-two")), tokens("token-two", Some("refresh-three"))]);
     let prakerja = prakerja(&service, &Arc::new(ManualClock::new()));
     let user = prakerja.user_from_refresh_token("refresh-one").build_uncached();
-    {
-        let mut call = pin!(user.token());
-        let arrived = service.arrived.acquire();
-        tokio::select! {
-            biased;
-            _ = &mut call => panic!("the answer is held"),
-            permit = arrived => permit.unwrap().forget(),
-        }
-        // Dropped here, with the request at the service.
-    }
+    // Dropped with the request at the service.
+    until_it_arrives(&service, user.token()).await;
     service.gate.add_permits(2);
     assert_eq!(secret(&user.token().await.unwrap()), "token-two");
     assert_eq!(service.spent(), ["refresh-one", "refresh-two"]);
 }
 
+/// Polls `call` until its request is at the service, and no further.
+async fn until_it_arrives<T>(service: &Service, call: impl Future<Output = T> + Unpin) {
+    tokio::select! {
+        biased;
+        _ = call => panic!("the answer is held"),
+        permit = service.arrived.acquire() => permit.unwrap().forget(),
+    }
+}
+
+#[test]
+fn a_refresh_on_a_runtime_that_nobody_drives_is_waited_for_and_not_for_ever() {
+    let service = Service::held([tokens("token-one", Some("refresh-two")), tokens("token-two", Some("refresh-three"))]);
+    let clock = Arc::new(ManualClock::new());
+    let user = prakerja(&service, &clock).user_from_refresh_token("refresh-one").build_uncached();
+    let (still, driven) = (runtime(), runtime());
+    still.block_on(until_it_arrives(&service, user.token()));
+
+    driven.block_on(async {
+        let other = user.clone();
+        let call = tokio::spawn(async move { other.token().await });
+        settle().await;
+        clock.advance(LONGEST_WAIT - Duration::from_millis(1));
+        settle().await;
+        assert!(!call.is_finished(), "the other refresh may end yet");
+        clock.advance(Duration::from_millis(1));
+        settle().await;
+        assert!(call.is_finished(), "nobody waits for ever");
+        let error = call.await.unwrap().unwrap_err();
+        assert_eq!((error.kind(), error.remedy()), (ErrorKind::Internal, Remedy::Retry));
+        assert_eq!(
+            error.to_string(),
+            "prakerja: the refresh before this one has not ended in two minutes: the runtime that runs it may stand still; try again"
+        );
+    });
+    assert_eq!(service.requests(), 1);
+
+    // Driven again, the first one ends and the login goes on.
+    service.gate.add_permits(2);
+    assert_eq!(secret(&still.block_on(user.token()).unwrap()), "token-two");
+    assert_eq!(service.spent(), ["refresh-one", "refresh-two"]);
+}
+
+#[test]
+fn a_refresh_that_ends_in_time_lets_the_next_one_go_on() {
+    let service = Service::held([tokens("token-one", Some("refresh-two")), tokens("token-two", Some("refresh-three"))]);
+    let clock = Arc::new(ManualClock::new());
+    let user = prakerja(&service, &clock).user_from_refresh_token("refresh-one").build_uncached();
+    runtime().block_on(async {
+        let calls = [user.clone(), user]
+            .map(|user| tokio::spawn(async move { user.token().await.map(|token| secret(&token).to_owned()) }));
+        settle().await;
+        clock.advance(LONGEST_WAIT - Duration::from_millis(1));
+        service.gate.add_permits(2);
+        for (call, token) in calls.into_iter().zip(["token-one", "token-two"]) {
+            assert_eq!(call.await.unwrap().unwrap(), token);
+        }
+    });
+    assert_eq!(service.spent(), ["refresh-one", "refresh-two"]);
+}
+
+#[test]
+fn a_refresh_that_meets_no_other_sets_no_timer() {
+    let service = Service::new([tokens("token-one", None)]);
+    // Its sleep panics on a runtime without a time driver, as this one is.
+    let builder = support::builder(&service, &Arc::new(ManualClock::new())).clock(Arc::new(SystemClock));
+    let user = builder.build().unwrap().user_from_refresh_token("refresh-one").build_uncached();
+    assert_eq!(secret(&runtime().block_on(user.token()).unwrap()), "token-one");
+}
+
+#[test]
+fn a_runtime_that_ends_is_told_and_keeps_the_refresh_token() {
+    let service = Service::held([tokens("token-one", Some("refresh-two"))]);
+    let user = prakerja(&service, &Arc::new(ManualClock::new())).user_from_refresh_token("refresh-one").build_uncached();
+    let (ending, other) = (runtime(), runtime());
+    let handle = ending.handle().clone();
+
+    // In the middle of a refresh: the request is at the service.
+    let mut call = user.token();
+    ending.block_on(until_it_arrives(&service, &mut call));
+    drop(ending);
+    let in_the_middle = other.block_on(call).unwrap_err();
+    assert_eq!(service.spent(), ["refresh-one"]);
+
+    // Before one: the runtime that is current is over.
+    let current = handle.enter();
+    let poll = pin!(user.token()).poll(&mut Context::from_waker(Waker::noop()));
+    let Poll::Ready(Err(before)) = poll else { panic!("no runtime to wait on") };
+    drop(current);
+    assert_eq!(service.requests(), 1);
+
+    for error in [in_the_middle, before] {
+        assert_eq!((error.kind(), error.remedy()), (ErrorKind::Internal, Remedy::Retry));
+        assert_eq!(error.to_string(), "prakerja: the runtime that ran the refresh ended; try again");
+    }
+    service.gate.add_permits(1);
+    assert_eq!(secret(&other.block_on(user.token()).unwrap()), "token-one");
+    assert_eq!(service.spent(), ["refresh-one", "refresh-one"]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_refresh_follows_the_other() {
-    let answers = (2..10).map(|number| tokens(&format!("token-{number}"), Some(&format!("refresh-{number}"))));
-    let (service, user) = user(answers);
+    let service = Service::new((2..10).map(|number| tokens(&format!("token-{number}"), Some(&format!("refresh-{number}")))));
+    let user = prakerja(&service, &Arc::new(ManualClock::new())).user_from_refresh_token("refresh-one").build_uncached();
     let calls: Vec<_> = (0..8)
         .map(|_| {
             let user = user.clone();
@@ -224,6 +386,42 @@ async fn the_token_of_the_login_is_served_and_then_refreshed() {
     clock.advance(Duration::from_secs(3_600));
     assert_eq!(secret(&tokens.token().await.unwrap()), "token-two");
     assert_eq!(service.spent(), ["code-test-only", "refresh-one"]);
+}
+
+#[tokio::test]
+async fn a_refresh_whose_answer_is_lost_is_not_sent_again_while_there_is_a_usable_token() {
+    // What is lost on the way, and the refresh token that is sent when nothing is left to lose.
+    for (answer, next) in [
+        (Answer::Lost(Delivery::Unknown), "refresh-one"),
+        (Answer::Lost(Delivery::Answered), "refresh-one"),
+        (Answer::Text(200, "{\"data\":{\"access_token\":\"torn"), "refresh-one"),
+        // The answer came, and only its refresh token is good.
+        (spoilt("token_type", json!("JWT")), "refresh-two"),
+    ] {
+        let shown = format!("{answer:?}");
+        let (service, clock) = (
+            Service::new([tokens("token-one", Some("refresh-one")), answer, tokens("token-two", None)]),
+            Arc::new(ManualClock::new()),
+        );
+        let prakerja = prakerja(&service, &clock);
+        let tokens = prakerja.user(prakerja.exchange(code(&prakerja)).await.unwrap()).build();
+
+        // Due after 48 minutes at the latest, usable for half a minute less than an hour.
+        clock.advance(Duration::from_secs(2_900));
+        assert_eq!(secret(&tokens.token().await.unwrap()), "token-one", "{shown}");
+        settle().await;
+        assert_eq!(service.spent(), ["code-test-only", "refresh-one"], "{shown}");
+        for _ in 0..6 {
+            clock.advance(Duration::from_secs(100));
+            assert_eq!(secret(&tokens.token().await.unwrap()), "token-one", "{shown}");
+            settle().await;
+            assert_eq!(service.requests(), 2, "{shown}");
+        }
+
+        clock.advance(Duration::from_secs(100));
+        assert_eq!(secret(&tokens.token().await.unwrap()), "token-two", "{shown}");
+        assert_eq!(service.spent(), ["code-test-only", "refresh-one", next], "{shown}");
+    }
 }
 
 #[tokio::test]

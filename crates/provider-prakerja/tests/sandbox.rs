@@ -310,11 +310,38 @@ async fn a_wrong_clock_is_told_with_how_wrong_it_is() {
 #[tokio::test]
 async fn an_unknown_client_is_a_setting_to_correct() {
     let world = World::new().await;
-    let prakerja = world.builder().client_id("lp-unknown").build().unwrap();
+    let known = world.prakerja();
+    let unknown = world.builder().client_id("lp-unknown").build().unwrap();
+    let login = unknown.begin_login().unwrap();
+    // The consent page shows such a login to nobody.
+    assert_eq!(world.sandbox.approve_consent(&login.url).unwrap_err().code(), Some("ERROAUTH4029"));
+
+    // So its callback is put together: its own state, and a code that the service made for the client that it knows.
+    let other = known.begin_login().unwrap();
+    let callback = world.sandbox.approve_consent(&other.url).unwrap();
+    let code = query(&callback).split('&').find(|pair| pair.starts_with("code=")).unwrap();
+    let (_, state) = login.url.rsplit_once("&state=").unwrap();
+    let code = login.pending.callback(&format!("{code}&state={state}")).unwrap();
+    let error = unknown.exchange(code).await.unwrap_err();
+    assert_eq!((error.code(), error.kind()), (Some("ERROAUTH4029"), ErrorKind::ClientRefused));
+    assert_eq!(error.remedy(), Remedy::FixConfiguration);
+
+    // Nor is a login refreshed under that id; it goes on under its own.
+    let kept = world.token(&known).await.refresh_token().unwrap().clone();
+    let error = unknown.user_from_refresh_token(kept.clone()).build().token().await.unwrap_err();
+    assert_eq!((error.code(), error.remedy()), (Some("ERROAUTH4029"), Remedy::FixConfiguration));
+    assert!(known.user_from_refresh_token(kept).build().token().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_code_of_another_client_is_not_sent() {
+    let (world, elsewhere) = (World::new().await, World::new().await);
     let login = world.prakerja().begin_login().unwrap();
     let callback = world.sandbox.approve_consent(&login.url).unwrap();
-    let error = prakerja.exchange(login.pending.callback(query(&callback)).unwrap()).await.unwrap_err();
-    assert_eq!((error.code(), error.remedy()), (Some("ERROAUTH4029"), Remedy::FixConfiguration));
+    let code = login.pending.callback(query(&callback)).unwrap();
+    let error = elsewhere.prakerja().exchange(code).await.unwrap_err();
+    assert_eq!((error.kind(), error.remedy()), (ErrorKind::Configuration, Remedy::FixRequest));
+    assert_eq!((world.sandbox.requests().total(), elsewhere.sandbox.requests().total()), (0, 0));
 }
 
 #[tokio::test]

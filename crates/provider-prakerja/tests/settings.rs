@@ -145,10 +145,50 @@ fn the_environment_sets_what_it_names() {
         Some(OsString::from(value))
     };
     let prakerja = Prakerja::from_lookup(lookup).unwrap().transport(Service::new([])).build().unwrap();
+    assert!(format!("{prakerja:?}").contains("profile_authorization: Bare"));
     let login = prakerja.begin_login().unwrap();
     let expected = "https://env.example/consent?client_id=lp-env&client_name=Env&login_uri=https%3A%2F%2Fenv.example%2Flogin&\
         redirect_uri=https%3A%2F%2Fenv.example%2Fcallback&scope=name&state=";
     assert!(login.url.starts_with(expected), "{}", login.url);
+}
+
+#[test]
+fn the_environment_has_one_of_two_words_for_the_profile_call() {
+    let built = |word: &str| {
+        let lookup = |name: &str| {
+            let value = match name {
+                "PRAKERJA_REDIRECT_URI" | "PRAKERJA_LOGIN_URI" => "https://env.example/",
+                "PRAKERJA_PROFILE_AUTHORIZATION" => word,
+                "PRAKERJA_CLIENT_ID" | "PRAKERJA_CLIENT_NAME" => "lp-env",
+                _ => return None,
+            };
+            Some(OsString::from(value))
+        };
+        Prakerja::from_lookup(lookup).map(|builder| format!("{builder:?}"))
+    };
+    for (word, style) in [
+        ("bare", "Bare"),
+        ("BARE", "Bare"),
+        ("bearer", "Bearer"),
+        ("Bearer", "Bearer"),
+        (" bearer\n", "Bearer"),
+        ("", "Bare"),
+        (" ", "Bare"),
+    ] {
+        let shown = built(word).unwrap();
+        assert!(shown.contains(&format!("profile_authorization: {style},")), "{word:?}: {shown}");
+    }
+    for wrong in ["canary", "Bearer canary", "bare bearer", "b\u{e9}arer"] {
+        let error = built(wrong).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "prakerja settings: `PRAKERJA_PROFILE_AUTHORIZATION` is neither `bare` nor `bearer`: \
+             leave it out, or set it to one of the two"
+        );
+    }
+    // Told with all else that is wrong.
+    let lookup = |name: &str| (name == "PRAKERJA_PROFILE_AUTHORIZATION").then(|| OsString::from("basic"));
+    assert_eq!(Prakerja::from_lookup(lookup).unwrap_err().faults().len(), 5);
 }
 
 #[test]

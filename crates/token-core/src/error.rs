@@ -195,7 +195,12 @@ impl Error {
     /// A rotated refresh token is the case in point: the old one may be dead, and sending it again may end the login.
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {
-        let is_lost = matches!(self.inner.kind, ErrorKind::InvalidResponse | ErrorKind::Transport);
+        let is_lost = match self.inner.kind {
+            ErrorKind::InvalidResponse | ErrorKind::Transport => true,
+            // Most of these end before anything is sent, so someone must have said that this one did not.
+            ErrorKind::Internal => self.inner.sent.is_some(),
+            _ => false,
+        };
         is_lost && !self.may_be_sent_again()
     }
 }
@@ -391,6 +396,8 @@ mod tests {
         assert!(!in_doubt(ErrorKind::Server, Resend::OnlyIfNotSent, Delivery::Answered), "the service said that it failed");
         assert!(!in_doubt(ErrorKind::Transport, Resend::OnlyIfNotSent, Delivery::NotSent));
         assert!(!in_doubt(ErrorKind::Transport, Resend::AfterRefusal, Delivery::Unknown));
+        assert!(in_doubt(ErrorKind::Internal, Resend::OnlyIfNotSent, Delivery::Unknown), "the runtime ended after sending");
+        assert!(!Error::new("test", ErrorKind::Internal, Remedy::Retry).is_in_doubt());
     }
 
     #[test]

@@ -408,6 +408,7 @@ async fn a_refusal_now_and_then_does_not_add_up() {
             settle().await;
             bench.advance(3_000);
         }
+        bench.advance(3_600);
     }
 }
 
