@@ -1,5 +1,6 @@
 //! The service's response codes, taken apart.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -45,6 +46,14 @@ impl ResponseCode {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.raw
+    }
+}
+
+/// A whole code as HTTP status and case, whichever service it is of: `400016505` → `400/6505`. Anything else stays as it is.
+pub(crate) fn case_code(code: &str) -> Cow<'_, str> {
+    match code.parse::<ResponseCode>() {
+        Ok(parsed) => format!("{}/{}", parsed.http(), parsed.case()).into(),
+        Err(_) => code.into(),
     }
 }
 

@@ -27,8 +27,10 @@ pub struct Config {
     /// The client id, a UUID.
     pub client_id: Option<String>,
     /// The client secret.
+    #[serde(deserialize_with = "token_core::settings::deserialize_secret")]
     pub client_secret: Option<SecretString>,
     /// The private key: PEM, or the Base64 of PEM.
+    #[serde(deserialize_with = "token_core::settings::deserialize_secret")]
     pub private_key: Option<SecretString>,
     /// In its place: a file with the same.
     pub private_key_file: Option<PathBuf>,

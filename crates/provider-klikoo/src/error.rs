@@ -1,7 +1,5 @@
 //! What the service's errors mean.
 
-#[macro_use]
-mod codes;
 mod generated;
 
 use std::borrow::Cow;

@@ -66,3 +66,8 @@ pub use signer::{RsaSigner, Signer, SignerError};
 
 /// The name in errors.
 pub(crate) const PROVIDER: &str = "klikoo";
+
+/// The example of the README, so that it compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -58,6 +58,7 @@ pub struct Config {
     /// How the token stands in the profile call.
     pub profile_authorization: ProfileAuthorization,
     /// The key of the signed generate-URL call; nothing else needs it.
+    #[serde(deserialize_with = "token_core::settings::deserialize_secret")]
     pub sign_key: Option<SecretString>,
     /// The client code in the text that is signed; the client id if `None`.
     pub client_code: Option<String>,

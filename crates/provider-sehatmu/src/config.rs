@@ -26,6 +26,7 @@ pub struct Config {
     /// The client id.
     pub client_id: Option<String>,
     /// The client secret.
+    #[serde(deserialize_with = "token_core::settings::deserialize_secret")]
     pub client_secret: Option<SecretString>,
 }
 

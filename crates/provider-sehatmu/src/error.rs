@@ -40,7 +40,8 @@ pub(crate) fn refusal(reply: &Reply<'_>, refused: &Refused) -> Error {
     if kind == ErrorKind::RateLimited {
         error = error.with_retry_after(Some(reply.retry_after().unwrap_or_default().max(HOLD)));
     }
-    if kind == ErrorKind::ClientRefused {
+    // How the service words a refusal is not certain, so every one counts as a failed attempt.
+    if kind != ErrorKind::Server {
         error = error.with_hold(HOLD);
     }
     if let Some(code) = &refused.code {

@@ -14,11 +14,19 @@
 /// assert_eq!((code.kind(), code.http_status()), (token_core::ErrorKind::ClientRefused, Some(401)));
 /// assert_eq!(ServiceErrorCode::from_code("E7").code(), "E7");
 /// ```
+///
+/// Where one case has several codes, `pub enum ServiceErrorCode by normalise` names a `fn(&str) -> Cow<'_, str>` that gives the code of the row.
 #[macro_export]
 macro_rules! error_codes {
+    (@read) => {
+        |code| std::borrow::Cow::Borrowed(code)
+    };
+    (@read $read:path) => {
+        $read
+    };
     (
         $(#[$attribute:meta])*
-        pub enum $name:ident {
+        pub enum $name:ident $(by $read:path)? {
             $($variant:ident: $code:literal, $status:literal, $message:literal, $kind:ident, $remedy:ident, $meaning:literal;)+
         }
     ) => {
@@ -47,7 +55,8 @@ macro_rules! error_codes {
             /// Reads a code; one that is not documented is kept as it came.
             #[must_use]
             pub fn from_code(code: &str) -> Self {
-                match code {
+                let read: fn(&str) -> std::borrow::Cow<'_, str> = $crate::error_codes!(@read $($read)?);
+                match &*read(code) {
                     $($code => Self::$variant,)+
                     _ => Self::Unknown(code.to_owned()),
                 }

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserializer;
+use serde::de::{MapAccess, SeqAccess, Visitor};
 
 use crate::error::{Error, ErrorKind, Remedy};
 use crate::url::BaseUrl;
@@ -163,6 +165,89 @@ impl SettingsCheck {
     }
 }
 
+/// Reads a secret of a configuration file: `#[serde(deserialize_with = "token_core::settings::deserialize_secret")]`, on a struct with `#[serde(default)]`.
+///
+/// serde's own errors quote what they found, so a secret of digits that lacks its quotation marks would stand in them. These do not.
+///
+/// # Errors
+///
+/// It is something other than a text.
+pub fn deserialize_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+    deserializer.deserialize_any(SecretVisitor)
+}
+
+struct SecretVisitor;
+
+impl SecretVisitor {
+    fn refuse<T, E: serde::de::Error>() -> Result<T, E> {
+        Err(E::custom("a secret must be a text: put it in quotation marks"))
+    }
+}
+
+impl<'de> Visitor<'de> for SecretVisitor {
+    type Value = Option<SecretString>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a text")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(Some(value.into()))
+    }
+
+    fn visit_string<E: serde::de::Error>(self, value: String) -> Result<Self::Value, E> {
+        Ok(Some(value.into()))
+    }
+
+    fn visit_none<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<Self::Value, E> {
+        Self::refuse()
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<Self::Value, E> {
+        Self::refuse()
+    }
+
+    fn visit_i128<E: serde::de::Error>(self, _: i128) -> Result<Self::Value, E> {
+        Self::refuse()
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<Self::Value, E> {
+        Self::refuse()
+    }
+
+    fn visit_u128<E: serde::de::Error>(self, _: u128) -> Result<Self::Value, E> {
+        Self::refuse()
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Self::Value, E> {
+        Self::refuse()
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, _: &[u8]) -> Result<Self::Value, E> {
+        Self::refuse()
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
+        Self::refuse()
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
+        Self::refuse()
+    }
+}
+
 /// Reads settings from the environment, or from anything that looks like it, and notes all that are missing.
 #[derive(Debug)]
 pub struct Environment<F> {
@@ -239,6 +324,27 @@ mod tests {
         let shown = format!("{error} {error:?}");
         assert!(!shown.contains("canary"), "{shown}");
         assert!(shown.contains("`client_id` is missing: give the client id"), "{shown}");
+    }
+
+    #[test]
+    fn a_secret_of_a_file_is_a_text_and_no_error_quotes_it() {
+        #[derive(serde::Deserialize)]
+        #[serde(default)]
+        #[derive(Default)]
+        struct File {
+            #[serde(deserialize_with = "deserialize_secret")]
+            secret: Option<SecretString>,
+        }
+        let read = |text: &str| {
+            serde_json::from_str::<File>(text).map(|file| file.secret.map(|secret| secret.expose_secret().to_owned()))
+        };
+        assert_eq!(read(r#"{"secret":"token-test-only"}"#).unwrap().as_deref(), Some("token-test-only"));
+        assert_eq!(read("{}").unwrap(), None);
+        assert_eq!(read(r#"{"secret":null}"#).unwrap(), None);
+        for wrong in ["8123", "-8123", "8123.5", "true", r#"["8123"]"#, r#"{"8123":"8123"}"#] {
+            let error = read(&format!(r#"{{"secret":{wrong}}}"#)).unwrap_err().to_string();
+            assert!(error.contains("quotation marks") && !error.contains("8123"), "{wrong}: {error}");
+        }
     }
 
     #[test]
