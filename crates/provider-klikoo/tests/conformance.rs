@@ -87,6 +87,11 @@ impl Subject for KlikooSubject {
     fn secrets(&self) -> Vec<String> {
         vec![CLIENT_SECRET.to_owned()]
     }
+
+    /// Two lines from the middle of the key.
+    fn never_shown(&self) -> Vec<String> {
+        RSA.lines().skip(5).take(2).map(str::to_owned).collect()
+    }
 }
 
 token_testkit::conformance_tests!(KlikooSubject);

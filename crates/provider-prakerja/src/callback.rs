@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(denial.message().unwrap().chars().count(), 200);
         assert!(!format!("{denial:?}").contains("xxx"));
         let error = Error::from(CallbackError::Denied(denial));
-        assert_eq!(error.to_string(), "prakerja: the login was denied (code access_denied); log the user in again");
+        assert_eq!(error.to_string(), "prakerja: the login was denied (code `access_denied`); log the user in again");
         assert!(error.service_message().unwrap().starts_with("no [secret]"));
     }
 }

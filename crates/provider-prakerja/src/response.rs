@@ -348,7 +348,7 @@ mod tests {
         assert_eq!((error.kind(), error.remedy()), (ErrorKind::TokenRefused, Remedy::Refresh));
         assert_eq!(
             error.to_string(),
-            "prakerja: the service refuses the access token (code ERROAUTH4051, HTTP 400); refresh the token, or log the user in again"
+            "prakerja: the service refuses the access token (code `ERROAUTH4051`, HTTP 400); refresh the token, or log the user in again"
         );
     }
 

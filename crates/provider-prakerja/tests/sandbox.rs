@@ -297,8 +297,8 @@ async fn a_wrong_clock_is_told_with_how_wrong_it_is() {
     let credentials = world.sandbox.prakerja_credentials();
     let prakerja = world.builder().sign_key(credentials.sign_key()).client_code(credentials.client_code()).build().unwrap();
     for (seconds, code, message) in [
-        (-90, "ERROAUTH4035", "prakerja: this machine's clock is 90 s ahead of the service's (code ERROAUTH4035, HTTP 400)"),
-        (690, "ERROAUTH4036", "prakerja: this machine's clock is 600 s behind the service's (code ERROAUTH4036, HTTP 400)"),
+        (-90, "ERROAUTH4035", "prakerja: this machine's clock is 90 s ahead of the service's (code `ERROAUTH4035`, HTTP 400)"),
+        (690, "ERROAUTH4036", "prakerja: this machine's clock is 600 s behind the service's (code `ERROAUTH4036`, HTTP 400)"),
     ] {
         world.sandbox.advance_clock(seconds);
         let error = prakerja.generate_login_url_unverified().await.unwrap_err();

@@ -52,6 +52,9 @@ impl Config {
         let client_id = check.ascii("client_id", self.client_id.as_deref(), "give the client id that SehatMu issued");
         let client_secret =
             check.secret("client_secret", self.client_secret.as_ref(), "give the client secret that SehatMu issued");
+        if base_url.as_ref().is_some_and(|url| url.path().ends_with("/oauth/token")) {
+            check.fault("base_url", "ends in `/oauth/token`", "leave that out: it is added");
+        }
         let token_url = base_url?.join(TOKEN_PATH).ok()?;
         Some(Settings { token_url, client_id: client_id?.to_owned(), client_secret: client_secret?.into() })
     }

@@ -32,6 +32,8 @@ pub(crate) fn refusal(reply: &Reply<'_>, refused: &Refused) -> Error {
     let (kind, remedy) = match (meaning, reply.status().as_u16()) {
         (SehatMuErrorCode::Unknown(_), 401) => (ErrorKind::ClientRefused, Remedy::FixConfiguration),
         (SehatMuErrorCode::Unknown(_), 403) => (ErrorKind::AccessDenied, Remedy::FixConfiguration),
+        // The service is there, but not at this address.
+        (SehatMuErrorCode::Unknown(_), 404) => (ErrorKind::Configuration, Remedy::FixConfiguration),
         (SehatMuErrorCode::Unknown(_), 429) => (ErrorKind::RateLimited, Remedy::Wait),
         (SehatMuErrorCode::Unknown(_), 500..=599) => (ErrorKind::Server, Remedy::Retry),
         _ => (meaning.kind(), meaning.remedy()),

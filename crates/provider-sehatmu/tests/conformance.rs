@@ -76,9 +76,10 @@ fn documented_errors() -> Vec<DocumentedError> {
     errors.push(held(satusehat, ClientRefused, Remedy::FixConfiguration).code("invalid_client"));
     let gateway = Answer::json(500, r#"{"fault":{"faultstring":"x","detail":{"errorcode":"oauth.v2.Invented"}}}"#);
     errors.push(held(gateway, Server, Remedy::Retry).code("oauth.v2.Invented"));
-    errors.push(
-        held(outcome(404, "not-found", "in the service's words"), RequestRefused, Remedy::ContactService).code("not-found"),
-    );
+    let elsewhere = outcome(404, "not-found", "in the service's words");
+    errors.push(held(elsewhere, ErrorKind::Configuration, Remedy::FixConfiguration).code("not-found"));
+    let unknown = outcome(422, "structure", "in the service's words");
+    errors.push(held(unknown, RequestRefused, Remedy::ContactService).code("structure"));
     errors.push(held(Answer::text(504, "Gateway Timeout"), Server, Remedy::Retry));
     errors
 }

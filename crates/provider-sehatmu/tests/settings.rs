@@ -42,6 +42,7 @@ fn each_bad_setting_is_refused_by_name_and_without_its_value() {
         ("base_url", r#""https://service.example/a/../canary""#),
         ("base_url", r#""https://service.example:canary""#),
         ("base_url", r#""https://service.example/can ary""#),
+        ("base_url", r#""https://service.example/canary/oauth/token""#),
         ("client_id", "null"),
         ("client_id", r#""""#),
         ("client_id", r#"" canary""#),

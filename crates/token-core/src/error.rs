@@ -58,8 +58,12 @@ impl Error {
     #[must_use]
     pub fn from_transport(provider: &'static str, resend: Resend, error: TransportError) -> Self {
         let remedy = match error.kind() {
-            TransportErrorKind::Certificate | TransportErrorKind::RefusedUrl => Remedy::FixConfiguration,
-            TransportErrorKind::TooLarge | TransportErrorKind::Protocol => Remedy::ContactService,
+            // What is not HTTP, or not TLS, is most often the wrong port.
+            TransportErrorKind::Certificate
+            | TransportErrorKind::NoRuntime
+            | TransportErrorKind::Protocol
+            | TransportErrorKind::RefusedUrl => Remedy::FixConfiguration,
+            TransportErrorKind::TooLarge => Remedy::ContactService,
             TransportErrorKind::Connect | TransportErrorKind::Interrupted | TransportErrorKind::TimedOut => Remedy::Retry,
         };
         let delivery = error.delivery();
@@ -209,8 +213,8 @@ impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: {}", self.inner.provider, self.inner.message)?;
         match (&self.inner.code, self.inner.http_status) {
-            (Some(code), Some(status)) => write!(formatter, " (code {code}, HTTP {status})")?,
-            (Some(code), None) => write!(formatter, " (code {code})")?,
+            (Some(code), Some(status)) => write!(formatter, " (code `{code}`, HTTP {status})")?,
+            (Some(code), None) => write!(formatter, " (code `{code}`)")?,
             (None, Some(status)) => write!(formatter, " (HTTP {status})")?,
             (None, None) => {}
         }
@@ -350,7 +354,7 @@ mod tests {
             .with_retry_after(Some(Duration::from_millis(59_001)));
         assert_eq!(
             error.to_string(),
-            "klikoo: the service refused the client's credentials (code 401016570, HTTP 401); correct the settings (the service is not asked again for 60 s)"
+            "klikoo: the service refused the client's credentials (code `401016570`, HTTP 401); correct the settings (the service is not asked again for 60 s)"
         );
         let error = Error::new("sehatmu", ErrorKind::RateLimited, Remedy::Wait).with_retry_after(Some(Duration::MAX));
         assert!(error.to_string().ends_with("; wait, then try once (in 18446744073709551615 s)"), "{error}");

@@ -40,12 +40,20 @@ mockall::mock! {
     /// A [`TokenProvider`] that answers what a test tells it to.
     ///
     /// ```
-    /// use token_core::{Error, ErrorKind, MockTokenProvider, Remedy, TokenProvider};
+    /// use std::time::Duration;
+    /// use token_core::{Clock, Error, ErrorKind, Expiry, MockTokenProvider, Remedy, SystemClock, Token, TokenProvider};
     ///
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
     /// let mut provider = MockTokenProvider::new();
     /// provider.expect_token().returning(|| Err(Error::new("test", ErrorKind::RateLimited, Remedy::Wait)));
     /// assert_eq!(provider.token().await.unwrap_err().kind(), ErrorKind::RateLimited);
+    ///
+    /// let mut provider = MockTokenProvider::new();
+    /// provider.expect_token().returning(|| {
+    ///     let token = Token::bearer("token-test-only", Expiry::After(Duration::from_secs(900)), SystemClock.now());
+    ///     Ok(token.build().unwrap())
+    /// });
+    /// assert_eq!(provider.token().await.unwrap().authorization(), "Bearer token-test-only");
     /// # });
     /// ```
     pub TokenProvider {}

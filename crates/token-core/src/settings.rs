@@ -62,6 +62,12 @@ impl fmt::Display for SettingFault {
 impl fmt::Display for SettingsError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} settings: ", self.provider)?;
+        self.write_faults(formatter)
+    }
+}
+
+impl SettingsError {
+    fn write_faults(&self, formatter: &mut impl fmt::Write) -> fmt::Result {
         for (index, fault) in self.faults.iter().enumerate() {
             let separator = if index == 0 { "" } else { "; " };
             write!(formatter, "{separator}{fault}")?;
@@ -73,10 +79,12 @@ impl fmt::Display for SettingsError {
 impl std::error::Error for SettingsError {}
 
 impl From<SettingsError> for Error {
+    /// The faults become the message; they are not its cause as well, or a chain would print them twice.
     fn from(error: SettingsError) -> Self {
-        Self::new(error.provider, ErrorKind::Configuration, Remedy::FixConfiguration)
-            .with_message(error.to_string())
-            .with_source(error)
+        let mut message = String::new();
+        // Writing to a string cannot fail.
+        let _ = error.write_faults(&mut message);
+        Self::new(error.provider, ErrorKind::Configuration, Remedy::FixConfiguration).with_message(message)
     }
 }
 

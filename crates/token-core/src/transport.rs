@@ -181,6 +181,8 @@ pub enum TransportErrorKind {
     Connect,
     /// The connection broke before the answer was whole.
     Interrupted,
+    /// No Tokio runtime runs where the request was to be sent.
+    NoRuntime,
     /// What came is not HTTP as it should be.
     Protocol,
     /// The transport will not send such a request, for example `http` to another machine.

@@ -103,7 +103,7 @@ pub enum UrlFault {
     #[error("has an empty, `.` or `..` path segment")]
     PathSegment,
     /// `http` to a host that is not this machine.
-    #[error("is plain `http` to another machine")]
+    #[error("is plain `http` to another machine, for which `https` is needed")]
     PlainHttp,
     /// Something after `?`.
     #[error("has a query (`?...`)")]

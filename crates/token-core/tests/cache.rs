@@ -23,6 +23,7 @@ enum Does {
     Gives(&'static str, Duration),
     Fails(Error),
     Panics,
+    PanicsWithSecret,
 }
 
 type Script = dyn Fn(usize) -> Does + Send + Sync;
@@ -46,6 +47,9 @@ impl TokenProvider for Scripted {
             Does::Gives(token, lifetime) => Ok(Token::bearer(token, Expiry::After(lifetime), requested_at).build().unwrap()),
             Does::Fails(error) => Err(error),
             Does::Panics => panic!("planted by the test"),
+            Does::PanicsWithSecret => {
+                panic!("{}", text(&Token::bearer("canary", Expiry::Unknown, requested_at).build().unwrap()))
+            }
         }
     }
 
@@ -467,6 +471,14 @@ async fn a_panic_is_an_error_and_the_next_caller_starts_anew() {
     assert_eq!(error.kind(), ErrorKind::Internal);
     assert!(error.to_string().contains("planted by the test"), "{error}");
     assert_eq!(bench.served().await, "token-2");
+}
+
+#[tokio::test]
+async fn a_panics_text_is_kept_only_if_it_stands_in_the_code() {
+    let bench = Bench::new(|_| Does::PanicsWithSecret);
+    let error = bench.error().await;
+    assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
+    assert!(error.to_string().contains("the provider panicked"), "{error}");
 }
 
 #[tokio::test]

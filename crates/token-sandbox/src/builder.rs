@@ -89,8 +89,13 @@ impl SandboxBuilder {
     ///
     /// # Errors
     ///
-    /// A port is taken, or the crypto library gave no key or no random numbers.
+    /// A redirect or login address is not absolute, a port is taken, or the crypto library gave no key or no random numbers.
     pub async fn start(self) -> Result<Sandbox, SandboxError> {
+        // Each login would fail with `ERROAUTH4045` or `ERROAUTH4046`.
+        let addresses = self.prakerja.redirect_uris.iter().chain(&self.prakerja.login_uris);
+        if let Some(wrong) = addresses.into_iter().find(|address| !prakerja::is_address(address)) {
+            return Err(SandboxError::address(wrong));
+        }
         // A key of 2048 bits takes its time; other tasks go on meanwhile.
         let klikoo = task::spawn_blocking(move || Klikoo::new(self.klikoo))
             .await

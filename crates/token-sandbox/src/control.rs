@@ -154,10 +154,12 @@ fn change_settings(shared: &Shared, patch: &Value) -> Result<(), Refused> {
     Ok(())
 }
 
-fn merged<T: Serialize + DeserializeOwned>(settings: &T, patch: Option<&Value>) -> Result<T, Refused> {
+/// Without a patch the settings do not go through JSON, which changes a duration that it cannot write exactly.
+fn merged<T: Clone + Serialize + DeserializeOwned>(settings: &T, patch: Option<&Value>) -> Result<T, Refused> {
+    let Some(patch) = patch else { return Ok(settings.clone()) };
+    let patch = patch.as_object().ok_or(bad("an object with the names of settings is wanted"))?;
     let mut value = serde_json::to_value(settings).map_err(|error| bad(&error.to_string()))?;
-    if let (Some(patch), Some(value)) = (patch, value.as_object_mut()) {
-        let patch = patch.as_object().ok_or(bad("an object with the names of settings is wanted"))?;
+    if let Some(value) = value.as_object_mut() {
         value.extend(patch.iter().map(|(name, value)| (name.clone(), value.clone())));
     }
     serde_json::from_value(value).map_err(|error| Refused(StatusCode::BAD_REQUEST, error.to_string()))

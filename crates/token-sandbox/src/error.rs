@@ -16,6 +16,8 @@ pub struct SandboxError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SandboxErrorKind {
+    /// A redirect or login address to register with Prakerja is not an absolute `http` or `https` address; the source names it.
+    Address,
     /// A loopback port could not be bound.
     Bind,
     /// The consent page refused the login URL; [`SandboxError::code`] has the service's code.
@@ -31,6 +33,10 @@ pub enum SandboxErrorKind {
 impl SandboxError {
     pub(crate) fn new(kind: SandboxErrorKind) -> Self {
         Self { kind, code: None, source: None }
+    }
+
+    pub(crate) fn address(address: &str) -> Self {
+        Self { source: Some(format!("`{}`", address.escape_debug()).into()), ..Self::new(SandboxErrorKind::Address) }
     }
 
     pub(crate) fn bind(source: std::io::Error) -> Self {
@@ -61,6 +67,9 @@ impl SandboxError {
 impl fmt::Display for SandboxErrorKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
+            Self::Address => {
+                "a redirect or login address is not an absolute `http` or `https` address without user name and fragment"
+            }
             Self::Bind => "cannot bind a loopback port",
             Self::Consent => "the consent page refused the login URL",
             Self::Crypto => "the crypto library gave no key or no random numbers",

@@ -21,6 +21,7 @@ Options:
   -h, --help                Print this help
   -V, --version             Print the version
 
+Addresses are absolute, such as http://127.0.0.1:3000/callback.
 Without --redirect-uri and --login-uri any loopback address is taken.
 ";
 

@@ -25,7 +25,7 @@ use crate::settings::PrakerjaSettings;
 use crate::state::Shared;
 use crate::store::Store;
 
-pub(crate) use consent::{Decision, decide_without_click};
+pub(crate) use consent::{Decision, decide_without_click, is_address};
 
 pub(crate) fn router() -> Router<Arc<Shared>> {
     Router::new()

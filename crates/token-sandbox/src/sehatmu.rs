@@ -2,7 +2,9 @@
 //!
 //! The answers are those of the page "Access Token" and of its captured sample; order and text of the checks are those of oauth2-server, the library behind them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::error::Unspecified;
@@ -38,6 +40,9 @@ const WRONG_CLIENT: &str =
     "Client is not able to be authenticated (either client_id or client_secret combination is unacceptable)";
 const LIMITED: &str = "Authentication temporarily cannot be performed due to the rate limit policy. Rate limit: 1 request per minute after a failed attempt.";
 
+/// Within this long new tokens are counted.
+const MINUTE: Duration = Duration::from_secs(60);
+
 pub(crate) fn router() -> Router<Arc<Shared>> {
     Router::new()
         // The library refuses other methods in its own form, so all of them reach it.
@@ -56,6 +61,8 @@ pub(crate) struct SehatMu {
     tokens: Store<()>,
     /// Client ids after a failed attempt, and until when they are refused.
     limited: Store<()>,
+    /// When the tokens of the last minute were made, oldest first; counted only while there is a limit.
+    minted: VecDeque<Time>,
 }
 
 impl SehatMu {
@@ -67,6 +74,7 @@ impl SehatMu {
             organization: random::uuid()?,
             tokens: Store::new(),
             limited: Store::new(),
+            minted: VecDeque::new(),
         })
     }
 
@@ -113,12 +121,27 @@ impl SehatMu {
                 ));
             }
         }
+        self.count_new_token(now)?;
         let token = random::hex::<20>()?;
         let id = random::uuid()?;
         let ends = now.after(self.settings.token_lifetime);
         let response = self.success(now, ends, &token, &id);
         self.tokens.insert(now, token, ends, ());
         Ok(response)
+    }
+
+    /// The limiter's other half. What it refuses does not count.
+    fn count_new_token(&mut self, now: Time) -> Result<(), Refusal> {
+        self.minted.retain(|minted| *minted <= now && now < minted.after(MINUTE));
+        let Some(limit) = self.settings.new_tokens_per_minute else { return Ok(()) };
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        if let Some(excess) = self.minted.len().checked_sub(limit) {
+            // When this one is a minute old there is room again. With a limit of zero there never is.
+            let ends = self.minted.get(excess).copied().unwrap_or(now).after(MINUTE);
+            return Err(Refusal::Limited(ends.millis().saturating_sub(now.millis())));
+        }
+        self.minted.push_back(now);
+        Ok(())
     }
 
     fn success(&self, now: Time, ends: Time, token: &str, id: &str) -> Response {

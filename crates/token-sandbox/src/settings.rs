@@ -1,6 +1,7 @@
 //! How each service behaves where its documentation leaves room, and for how long things live.
 //!
-//! The defaults are the strict reading: a client that gets along with it gets along with the mild one too.
+//! The defaults are the strict reading; the mild one forgives what it refuses.
+//! A client that gets along with the strict one gets along with the mild one too, unless it writes a bare `+` into Prakerja's login URL and means a plus sign: see [`PrakerjaSettings::plus_is_space`].
 //! Everything here can be changed while the sandbox runs, from code and through the control endpoint.
 
 use std::time::Duration;
@@ -104,9 +105,12 @@ pub struct SehatMuSettings {
     /// How long a token lives; 24 hours, as captured.
     #[serde(with = "as_seconds")]
     pub token_lifetime: Duration,
-    /// For how long after a failed attempt every token call of that client id is refused. Zero: no limiter.
+    /// For how long after a failed attempt every token call of that client id is refused. Zero: it is not.
     #[serde(with = "as_seconds")]
     pub limiter_window: Duration,
+    /// How many new tokens the client may have within a minute; `None`: any number. More get the limiter's answer.
+    /// The page says "too often" and no number; five.
+    pub new_tokens_per_minute: Option<u32>,
     /// The form of an answer with a token.
     pub success_form: SehatMuSuccess,
     /// The form of the answer to a wrong client id or secret.
@@ -128,6 +132,7 @@ impl SehatMuSettings {
         Self {
             token_lifetime: Duration::from_secs(24 * 60 * 60),
             limiter_window: Duration::from_secs(60),
+            new_tokens_per_minute: Some(5),
             success_form: SehatMuSuccess::CamelCase,
             failure_form: SehatMuFailure::OperationOutcome,
             failure_status: RefusalStatus::Unauthorized,
@@ -140,7 +145,7 @@ impl SehatMuSettings {
     /// The mild reading: no limiter.
     #[must_use]
     pub fn mild() -> Self {
-        Self { limiter_window: Duration::ZERO, ..Self::strict() }
+        Self { limiter_window: Duration::ZERO, new_tokens_per_minute: None, ..Self::strict() }
     }
 }
 
@@ -215,10 +220,12 @@ pub struct KlikooSettings {
     #[serde(with = "as_seconds")]
     pub tolerance_ahead: Duration,
     /// Response codes have seven digits (3+2+2), as on some pages, and not nine.
+    /// The pages show short codes of successes only; those of failures are a guess by the same rule.
     pub short_codes: bool,
     /// A new token ends the client's old one. Not documented.
     pub one_token_per_client: bool,
     /// Calls with a token need a digital signature too (HMAC-SHA512 with the client secret).
+    /// Off in the strict reading too, though documented: it is for the calls after the token, and no client here signs those.
     pub check_digital_signature: bool,
     /// Protected routes refuse every token, however fresh.
     pub refuse_tokens: bool,
@@ -233,16 +240,16 @@ impl KlikooSettings {
             tolerance_behind: Duration::from_secs(5 * 60),
             tolerance_ahead: Duration::ZERO,
             short_codes: false,
-            one_token_per_client: false,
+            one_token_per_client: true,
             check_digital_signature: false,
             refuse_tokens: false,
         }
     }
 
-    /// The mild reading: a clock may be five minutes ahead.
+    /// The mild reading: a clock may be five minutes ahead, and old tokens live on beside a new one.
     #[must_use]
     pub fn mild() -> Self {
-        Self { tolerance_ahead: Duration::from_secs(5 * 60), ..Self::strict() }
+        Self { tolerance_ahead: Duration::from_secs(5 * 60), one_token_per_client: false, ..Self::strict() }
     }
 }
 
@@ -252,15 +259,17 @@ impl Default for KlikooSettings {
     }
 }
 
-/// Durations as a number of seconds in JSON.
+/// Durations as a number of seconds in JSON, of at most a hundred years: no service reckons with more, and a longer one would not be read back.
 mod as_seconds {
     use std::time::Duration;
 
     use serde::de::Error as _;
     use serde::{Deserialize, Deserializer, Serializer};
 
+    use crate::time::LONGEST;
+
     pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_f64(duration.as_secs_f64())
+        serializer.serialize_f64(duration.min(&LONGEST).as_secs_f64())
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {

@@ -12,7 +12,7 @@ use token_core::Clock;
 const LATEST: i64 = 221_845_392_000_000;
 
 /// Nobody needs a longer lifetime, and sums of it stay in range.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+pub(crate) const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// A time on the sandbox's clock, in milliseconds since 1970.
 ///

@@ -30,6 +30,8 @@ pub(crate) enum Manner {
     Chunked,
     /// Half of the body, then closed.
     CutOff,
+    /// The body byte by byte, with a pause after each, over and over, until the client goes away.
+    Dripping,
     /// Chunks of the body, over and over, until the client goes away.
     Endless,
     /// Closed before any byte.
@@ -137,6 +139,12 @@ impl Answer {
         Self { manner: Manner::Endless, ..self }
     }
 
+    /// Sends the body a byte at a time, one every 50 ms, over and over, until the client leaves or the server is dropped.
+    #[must_use]
+    pub fn dripping(self) -> Self {
+        Self { manner: Manner::Dripping, ..self }
+    }
+
     /// The status; 0 for an answer without one.
     #[must_use]
     pub fn status(&self) -> u16 {
@@ -160,7 +168,7 @@ impl Answer {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         match self.manner {
-            Manner::Chunked | Manner::Endless => head.push_str("transfer-encoding: chunked\r\n"),
+            Manner::Chunked | Manner::Dripping | Manner::Endless => head.push_str("transfer-encoding: chunked\r\n"),
             Manner::Announcing(length) => head.push_str(&format!("content-length: {length}\r\n")),
             _ => head.push_str(&format!("content-length: {}\r\n", self.body.len())),
         }
@@ -170,9 +178,15 @@ impl Answer {
 
     /// The body as one chunk.
     pub(crate) fn chunk(&self) -> Vec<u8> {
-        let mut chunk = format!("{:x}\r\n", self.body.len()).into_bytes();
-        chunk.extend_from_slice(&self.body);
-        chunk.extend_from_slice(b"\r\n");
-        chunk
+        chunk_of(&self.body)
     }
+
+    /// Each byte of the body as a chunk, over and over; nothing if there is no body.
+    pub(crate) fn drips(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.body.chunks(1).map(chunk_of).cycle()
+    }
+}
+
+fn chunk_of(bytes: &[u8]) -> Vec<u8> {
+    [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
 }

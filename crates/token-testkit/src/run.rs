@@ -177,10 +177,10 @@ impl<'s> Run<'s> {
         self.expect(case, found == expected, format!("the access token `{expected}`"), format!("`{found}`"));
     }
 
-    /// Finds the subject's secrets and the kit's tokens.
+    /// Finds the kit's tokens, the subject's secrets and what it never shows, in this order.
     pub(crate) fn finder(&self) -> SecretFinder {
         let tokens = [ACCESS_TOKEN, NEXT_ACCESS_TOKEN, REFRESH_TOKEN].map(str::to_owned);
-        SecretFinder::new(tokens.into_iter().chain(self.subject.secrets()))
+        SecretFinder::new(tokens.into_iter().chain(self.subject.secrets()).chain(self.subject.never_shown()))
     }
 
     /// `text` must show no secret.

@@ -5,12 +5,16 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::answer::{Answer, Manner};
+
+/// From one byte of a dripping answer to the next: well below every time-out of the checks.
+const DRIP: Duration = Duration::from_millis(50);
 
 /// A server on 127.0.0.1, on a port of its own, that reads whole requests, keeps them, and answers by script.
 ///
@@ -243,6 +247,15 @@ async fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
             stream.write_all(&[&answer.head(), &*answer.chunk(), b"0\r\n\r\n"].concat()).await?;
         }
         Manner::CutOff => stream.write_all(&[&answer.head(), answer.first_half()].concat()).await?,
+        Manner::Dripping => {
+            stream.write_all(&answer.head()).await?;
+            // Tokio's own clock, so that a test on a paused one does not wait.
+            let mut pace = tokio::time::interval(DRIP);
+            for drip in answer.drips() {
+                pace.tick().await;
+                stream.write_all(&drip).await?;
+            }
+        }
         Manner::Endless => {
             stream.write_all(&answer.head()).await?;
             let chunk = answer.chunk();
@@ -300,8 +313,6 @@ async fn until_closed(stream: &mut TcpStream) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     async fn exchange(server: &ScriptedServer, request: &str) -> Vec<u8> {
@@ -347,6 +358,21 @@ mod tests {
             let server = ScriptedServer::answering(answer).await.unwrap();
             ends_with(exchange(&server, REQUEST).await, end);
         }
+    }
+
+    /// On a clock that leaps whenever nothing else is to be done.
+    #[tokio::test(start_paused = true)]
+    async fn a_dripping_answer_comes_byte_by_byte_and_goes_on() {
+        let server = ScriptedServer::answering(Answer::text(200, "ab").dripping()).await.unwrap();
+        let mut client = TcpStream::connect(server.address()).await.unwrap();
+        client.write_all(REQUEST.as_bytes()).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(client.read_u8().await.unwrap());
+        }
+        let mut drips = [0; 24];
+        client.read_exact(&mut drips).await.unwrap();
+        assert_eq!(&drips, b"1\r\na\r\n1\r\nb\r\n1\r\na\r\n1\r\nb\r\n");
     }
 
     #[tokio::test]

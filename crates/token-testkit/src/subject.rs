@@ -37,9 +37,15 @@ pub trait Subject {
     /// Whether the request does harm when it is sent twice. Client credentials do none; a refresh token may be spent.
     fn resend(&self) -> Resend;
 
-    /// The secrets in the settings, and whatever else must never be seen, such as a name that is in each good answer.
-    /// Of a key in PEM, give one or two lines from its middle.
+    /// The secrets in the settings that the service gets to see, and whatever else must never be seen, such as a name that is in each good answer.
+    /// The kit lets the service repeat each in its errors, and each must be taken out. What the service never sees goes into [`never_shown`](Self::never_shown).
     fn secrets(&self) -> Vec<String>;
+
+    /// Secrets that are held but never sent, such as lines of a PEM key; one or two from its middle are enough.
+    /// They must not be in an error, a token, a URL or a log. No service is made to repeat them.
+    fn never_shown(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// A code of the service's form that it does not document. `None` if its errors have no code.
     fn unknown_code(&self) -> Option<&str> {

@@ -49,7 +49,10 @@ fn table() -> Vec<(Reference, &'static str, &'static str)> {
         (plain(Fault::SecretInError), "no_secret_is_in_an_error_or_a_token", "in Base64"),
         (plain(Fault::SecretInQuery), "no_secret_is_in_the_url", "client_secret="),
         (plain(Fault::CallsServerTroublePermanent), "a_fault_of_the_service_is_transient", "remedy ContactService"),
-        (plain(Fault::ShowsMessage), "what_the_service_says_is_cleaned", "a message with control and bidi characters"),
+        (plain(Fault::ShowsKey), "no_secret_is_in_an_error_or_a_token", "secret 1 of the subject"),
+        (plain(Fault::ShowsKey), "no_secret_is_in_the_url", "?key="),
+        (plain(Fault::ShowsKey), "no_secret_is_logged", "secret 1 of the subject"),
+        (plain(Fault::ShowsMessage), "what_the_service_says_is_cleaned", "a message of 10,000 characters"),
         (plain(Fault::CallsSilenceServerTrouble), "a_silent_service_is_given_up_on", "no answer at all"),
         (plain(Fault::TakesHalfBodies), "a_broken_connection_is_a_transport_error", "closed half-way through the body"),
         (plain(Fault::TakesNumber), "a_numeric_token_is_as_the_subject_says", "expected an error"),
@@ -92,6 +95,15 @@ fn each_check_has_a_fault_that_it_finds() {
 async fn a_provider_that_waits_for_ever_is_not_waited_for() {
     let report = check("a_silent_service_is_given_up_on").run(&Reference::rfc_6749(Fault::WaitsForEver)).await.unwrap_err();
     assert!(report.to_string().contains("nothing after 60 s"), "{report}");
+}
+
+/// On such a clock too.
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_waits_as_long_as_bytes_come_is_not_waited_for() {
+    let subject = Reference::rfc_6749(Fault::IdleTimeoutOnly);
+    let report = check("a_silent_service_is_given_up_on").run(&subject).await.unwrap_err();
+    let cases: Vec<_> = report.failures().iter().map(|failure| (failure.case(), failure.found())).collect();
+    assert_eq!(cases, [("a byte of the body now and then", "nothing after 60 s")]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method, Uri};
+use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
 use token_core::{Delivery, Resend, TokenRequest, TokenResponse, Transport, TransportError, TransportErrorKind, is_loopback};
@@ -84,6 +85,11 @@ impl ReqwestTransport {
 #[async_trait]
 impl Transport for ReqwestTransport {
     async fn send(&self, mut request: TokenRequest) -> Result<TokenResponse, TransportError> {
+        if Handle::try_current().is_err() {
+            let detail =
+                "no Tokio runtime runs here, and a request needs one: call from within `#[tokio::main]` or `Runtime::block_on`";
+            return Err(TransportError::new(TransportErrorKind::NoRuntime, Delivery::NotSent, detail));
+        }
         let url = read_url(request.url())?;
         let client = match request.resend() {
             Resend::AfterRefusal => &self.reusing,
@@ -181,7 +187,23 @@ fn append(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
     use super::*;
+    use crate::ReqwestTransport;
+
+    #[test]
+    fn without_a_runtime_it_says_so_and_does_not_panic() {
+        let transport = ReqwestTransport::new().unwrap();
+        let url = Uri::from_static("http://127.0.0.1:9/");
+        let mut sending = pin!(transport.send(TokenRequest::new(Method::GET, url, Resend::AfterRefusal)));
+        let Poll::Ready(Err(error)) = sending.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+            panic!("it cannot wait without a runtime");
+        };
+        assert_eq!((error.kind(), error.delivery()), (TransportErrorKind::NoRuntime, Delivery::NotSent));
+        assert!(error.to_string().contains("no Tokio runtime"), "{error}");
+    }
 
     #[test]
     fn a_growing_body_keeps_its_bytes_and_moves_only_when_full() {

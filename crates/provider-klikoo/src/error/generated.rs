@@ -1,4 +1,4 @@
-//! The service's error codes, by hand until `cargo xtask codegen` writes this file from `docs/providers/klikoo.md`.
+//! The service's error codes, written by hand.
 //!
 //! Status, case and message are those of the APIs Response Code page. The order is the page's.
 

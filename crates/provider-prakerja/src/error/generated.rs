@@ -1,4 +1,4 @@
-//! The service's error codes, by hand until `cargo xtask codegen` writes this file from `docs/providers/prakerja.md`.
+//! The service's error codes, written by hand.
 //!
 //! Codes, names and messages are those of the Create Token page; nine share the message "Unauthorized" and all share HTTP 400, so only the code tells them apart.
 

@@ -1,4 +1,4 @@
-//! The service's error codes, by hand until `cargo xtask codegen` writes this file from `docs/providers/sehatmu.md`.
+//! The service's error codes, written by hand.
 //!
 //! The OAuth names are those of the server library that the service's answers point to; the two outcomes are the Access Token page's.
 

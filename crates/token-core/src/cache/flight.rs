@@ -1,6 +1,7 @@
 //! One request for a token, as a task that belongs to no caller.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
@@ -13,7 +14,6 @@ use super::state::State;
 use crate::clock::Moment;
 use crate::error::{Error, ErrorKind, Remedy};
 use crate::provider::TokenProvider;
-use crate::text::untrusted;
 use crate::token::Token;
 
 /// What a request for a token came to, for those who wait for it.
@@ -65,7 +65,7 @@ impl<P: TokenProvider + 'static> Flight<P> {
             let error = |message| shared.policy.error(ErrorKind::Internal, Remedy::Retry, message);
             let outcome = match within(request, limit).await {
                 Some(Ok(outcome)) => outcome,
-                Some(Err(panic)) => Err(error("").with_message(format!("the provider panicked: {panic}"))),
+                Some(Err(panic)) => Err(error("the provider panicked").with_message(panic)),
                 None => Err(error(TOO_LATE)),
             };
             self.land(outcome);
@@ -114,7 +114,7 @@ impl<P: TokenProvider + 'static> Drop for Flight<P> {
 }
 
 /// The output of `future`, or `None` if `limit` ends before. A limit that panics is none.
-async fn within<T>(future: impl Future<Output = T>, limit: impl Future<Output = Result<(), String>>) -> Option<T> {
+async fn within<T>(future: impl Future<Output = T>, limit: impl Future<Output = Result<(), Cow<'static, str>>>) -> Option<T> {
     let mut future = std::pin::pin!(future);
     let mut limit = std::pin::pin!(limit);
     let mut is_limited = true;
@@ -133,8 +133,8 @@ async fn within<T>(future: impl Future<Output = T>, limit: impl Future<Output = 
     .await
 }
 
-/// Runs `future` and turns a panic in it into its message.
-async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
+/// Runs `future` and turns a panic in it into a message for an error.
+async fn caught<F: Future>(future: F) -> Result<F::Output, Cow<'static, str>> {
     let mut future = Box::pin(future);
     std::future::poll_fn(move |context| {
         // The future is not polled again after a panic, so nobody sees what the panic left half done.
@@ -146,7 +146,12 @@ async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
     .await
 }
 
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    untrusted(text.unwrap_or("it left no message"), 200)
+/// A text that was put together at run time may hold a secret (`unwrap` on an error prints it), so only one that stands in the code is kept.
+fn message(panic: &(dyn Any + Send)) -> Cow<'static, str> {
+    match panic.downcast_ref::<&'static str>() {
+        Some(text) => format!("the provider panicked: {text}").into(),
+        None => {
+            "the provider panicked; its message went to the panic hook, which prints it unless the program says otherwise".into()
+        }
+    }
 }

@@ -224,6 +224,11 @@ pub(super) fn check_addresses(settings: &PrakerjaSettings, redirect_uri: &str, l
     Ok(())
 }
 
+/// Whether a code or a refused user can be sent there at all.
+pub(crate) fn is_address(address: &str) -> bool {
+    authority(address).is_some()
+}
+
 fn is_registered(registered: &[String], address: &str) -> bool {
     let Some(authority) = authority(address) else {
         return false;

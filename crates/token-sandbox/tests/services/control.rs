@@ -1,5 +1,7 @@
 //! The control endpoint.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -68,6 +70,28 @@ async fn settings_are_changed_by_name_and_all_or_none() {
         assert_eq!(status, 400, "{wrong}");
         assert!(body["error"].is_string());
         assert_eq!(control(&sandbox, Method::GET, "settings", &Value::Null).await.1, after);
+    }
+}
+
+#[tokio::test]
+async fn a_patch_does_not_touch_what_it_does_not_name() {
+    // Neither comes back from a number of seconds as it was.
+    for lifetime in [Duration::MAX, Duration::new(3_000_000_000, 1)] {
+        let sandbox = Sandbox::builder()
+            .sehatmu(|settings| settings.token_lifetime = lifetime)
+            .klikoo(|settings| settings.token_lifetime = lifetime)
+            .start()
+            .await
+            .unwrap();
+        let (status, body) = control(&sandbox, Method::PATCH, "settings", &json!({"klikoo": {"refuse_tokens": true}})).await;
+        assert_eq!(status, 200, "{lifetime:?}: {body}");
+        sandbox.configure_sehatmu(|settings| assert_eq!(settings.token_lifetime, lifetime));
+        // No service reckons with more than a hundred years, so that is what a named one has afterwards.
+        let hundred_years = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+        sandbox.configure_klikoo(|settings| {
+            assert!(settings.refuse_tokens);
+            assert_eq!(settings.token_lifetime.as_secs(), lifetime.min(hundred_years).as_secs());
+        });
     }
 }
 

@@ -15,7 +15,7 @@ use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
 use token_core::Clock;
-use token_sandbox::{Route, Sandbox, SandboxErrorKind, Service};
+use token_sandbox::{KlikooSettings, Route, Sandbox, SandboxErrorKind, Service};
 use token_testkit::ManualClock;
 
 use crate::{builder, client};
@@ -249,17 +249,17 @@ async fn calls_need_a_live_token() {
 }
 
 #[tokio::test]
-async fn a_new_token_ends_the_old_one_only_when_asked_to() {
+async fn a_new_token_ends_the_old_one_unless_told_otherwise() {
     let (builder, clock) = builder();
     let sandbox = builder.start().await.unwrap();
     let first = format!("Bearer {}", token(&sandbox, &clock).await);
     let second = format!("Bearer {}", token(&sandbox, &clock).await);
     assert_ne!(first, second);
-    assert_eq!(balance(&sandbox, Some(&first)).await.0, 200);
-    sandbox.configure_klikoo(|settings| settings.one_token_per_client = true);
+    assert_eq!(balance(&sandbox, Some(&first)).await, (401, refusal("401016500", "Token tidak sesuai")));
+    assert_eq!(balance(&sandbox, Some(&second)).await.0, 200);
+    sandbox.configure_klikoo(|settings| *settings = KlikooSettings::mild());
     let third = format!("Bearer {}", token(&sandbox, &clock).await);
-    assert_eq!(balance(&sandbox, Some(&first)).await.0, 401);
-    assert_eq!(balance(&sandbox, Some(&second)).await.0, 401);
+    assert_eq!(balance(&sandbox, Some(&second)).await.0, 200);
     assert_eq!(balance(&sandbox, Some(&third)).await.0, 200);
 }
 

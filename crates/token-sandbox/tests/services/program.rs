@@ -30,6 +30,20 @@ fn help_and_version_are_printed_and_a_wrong_flag_is_an_error() {
     }
 }
 
+#[test]
+fn an_address_to_which_nobody_can_be_sent_is_refused_at_start() {
+    for flag in ["--redirect-uri", "--login-uri"] {
+        for address in ["foo", "/callback", "127.0.0.1:3000/callback", "ftp://127.0.0.1/", "http://127.0.0.1/#part", ""] {
+            let mut command = Command::new(PROGRAM);
+            let output = command.args([flag, "http://127.0.0.1:3000/right", flag, address]).output().unwrap();
+            assert_eq!(output.status.code(), Some(1), "{flag} {address}");
+            let text = String::from_utf8(output.stderr).unwrap();
+            assert!(text.contains("not an absolute") && text.contains(&format!("`{address}`")), "{flag} {address}: {text}");
+            assert!(output.stdout.is_empty(), "{flag} {address}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_is_printed_can_be_taken_over_and_works_until_ctrl_c() {
     let child = Command::new(PROGRAM).stdout(Stdio::piped()).spawn().unwrap();
@@ -52,7 +66,8 @@ async fn what_is_printed_can_be_taken_over_and_works_until_ctrl_c() {
 
     #[cfg(unix)]
     {
-        let sent = Command::new("kill").args(["-INT", &program.0.id().to_string()]).status().unwrap();
+        // `kill` of the shell: the program of that name is not on every machine.
+        let sent = Command::new("sh").args(["-c", &format!("kill -INT {}", program.0.id())]).status().unwrap();
         assert!(sent.success());
         assert_eq!(program.0.wait().unwrap().code(), Some(0));
         assert!(client().post(&url).form(&form).send().await.is_err());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use token_sandbox::{RefusalStatus, Route, Sandbox, SehatMuFailure, SehatMuSuccess, Service};
+use token_sandbox::{RefusalStatus, Route, Sandbox, SehatMuFailure, SehatMuSettings, SehatMuSuccess, Service};
 
 use crate::{builder, client};
 
@@ -177,6 +177,43 @@ async fn after_a_failed_attempt_that_client_waits_a_minute_even_with_the_right_s
     token(&sandbox).await;
     let outcomes = sandbox.outcomes(Route::SehatMuToken);
     assert_eq!((outcomes["wrong_client"], outcomes["limited"], outcomes["ok"]), (2, 1, 1));
+}
+
+#[tokio::test]
+async fn more_new_tokens_within_a_minute_than_allowed_are_refused() {
+    let (builder, clock) = builder();
+    let sandbox = builder.start().await.unwrap();
+    for _ in 0..5 {
+        token(&sandbox).await;
+        clock.advance(Duration::from_secs(10));
+    }
+    // At 50 s, and just before the first is a minute old.
+    for seconds in [0, 9] {
+        clock.advance(Duration::from_secs(seconds));
+        let (status, body) = right(&sandbox).await;
+        assert_eq!(status, 429, "{body}");
+        assert!(text_of_outcome(&body).contains("rate limit"), "{body}");
+    }
+    // What was refused does not count, and the window slides.
+    clock.advance(Duration::from_secs(1));
+    token(&sandbox).await;
+    assert_eq!(right(&sandbox).await.0, 429);
+
+    let credentials = sandbox.sehatmu_credentials();
+    let (id, secret) = (credentials.client_id(), credentials.client_secret());
+    let form = [("grant_type", "client_credentials"), ("client_id", id), ("client_secret", secret)];
+    for (limit, retry_after) in [(5, "10"), (2, "40"), (1, "60"), (0, "60")] {
+        sandbox.configure_sehatmu(|settings| {
+            settings.retry_after = true;
+            settings.new_tokens_per_minute = Some(limit);
+        });
+        assert_eq!(ask(&sandbox, &form).await.headers()["retry-after"], retry_after, "{limit}");
+    }
+
+    sandbox.configure_sehatmu(|settings| *settings = SehatMuSettings::mild());
+    for _ in 0..20 {
+        token(&sandbox).await;
+    }
 }
 
 #[tokio::test]

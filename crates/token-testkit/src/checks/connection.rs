@@ -22,9 +22,12 @@ pub(super) async fn a_broken_connection_is_a_transport_error(run: &mut Run<'_>) 
 
 pub(super) async fn a_silent_service_is_given_up_on(run: &mut Run<'_>) {
     let good = run.good().answer(run.subject);
-    for case in
-        [Case::unending("no answer at all", Answer::silence()), Case::unending("nothing after half of the body", good.stalling())]
-    {
+    for case in [
+        Case::unending("no answer at all", Answer::silence()),
+        Case::unending("nothing after half of the body", good.clone().stalling()),
+        // Whoever only waits for the next byte waits for ever.
+        Case::unending("a byte of the body now and then", good.dripping()),
+    ] {
         if let Some(error) = run.ask_for_error(&case).await {
             let holds = error.kind() == ErrorKind::Transport && error.is_transient();
             run.expect(&case.name, holds, "a transient error of the kind Transport", shown(&error));

@@ -21,7 +21,8 @@ fn all(run: &Run<'_>) -> Vec<Case> {
 
 pub(super) async fn no_secret_is_in_the_url(run: &mut Run<'_>) {
     let allowed = run.subject.secrets_in_url();
-    let finder = SecretFinder::new(run.subject.secrets().into_iter().filter(|secret| !allowed.contains(secret)));
+    let secrets = run.subject.secrets().into_iter().filter(|secret| !allowed.contains(secret));
+    let finder = SecretFinder::new(secrets.chain(run.subject.never_shown()));
     let case = Case::new("a good answer", run.good().answer(run.subject));
     let Some(Asked { requests, .. }) = run.ask(&case).await else { return };
     run.expect(&case.name, !requests.is_empty(), "a request", "none");

@@ -26,6 +26,8 @@ use token_core::{
 use token_testkit::{Answer, DocumentedError, Setup, Subject, SuccessFields, json_object, json_text};
 
 pub(crate) const SECRET: &str = "client/secret+for-test-only=";
+/// Held for nothing but to be kept.
+const KEY_LINE: &str = "line-of-a-private-key-for-test-only";
 
 /// What is wrong with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,7 @@ pub(crate) enum Fault {
     DropsUnknownCode,
     FollowsRedirects,
     GuessesExpiry,
+    IdleTimeoutOnly,
     IgnoresDate,
     IgnoresTokenType,
     IgnoresUnknownFields,
@@ -59,6 +62,7 @@ pub(crate) enum Fault {
     SecretInError,
     SecretInQuery,
     CallsServerTroublePermanent,
+    ShowsKey,
     ShowsMessage,
     CallsSilenceServerTrouble,
     TakesHalfBodies,
@@ -166,6 +170,10 @@ impl Subject for Reference {
         vec![SECRET.to_owned()]
     }
 
+    fn never_shown(&self) -> Vec<String> {
+        vec![KEY_LINE.to_owned()]
+    }
+
     fn token_type(&self) -> Option<&str> {
         self.token_type
     }
@@ -196,6 +204,8 @@ impl Provider {
             format!("{}/oauth/token", self.base.origin()).parse().unwrap()
         } else if self.has(Fault::SecretInQuery) {
             self.base.join("/oauth/token?client_secret=client%2Fsecret%2Bfor-test-only%3D").unwrap()
+        } else if self.has(Fault::ShowsKey) {
+            self.base.join(&format!("/oauth/token?key={KEY_LINE}")).unwrap()
         } else {
             self.base.join("/oauth/token").unwrap()
         };
@@ -223,6 +233,9 @@ impl TokenProvider for Provider {
     async fn token(&self) -> Result<Token, Error> {
         if self.has(Fault::LogsSecret) {
             tracing::trace!(client_secret = SECRET, "asks for a token");
+        }
+        if self.has(Fault::ShowsKey) {
+            tracing::trace!(key = KEY_LINE, "signs");
         }
         if self.has(Fault::AsksTwice) {
             drop(self.ask().await);

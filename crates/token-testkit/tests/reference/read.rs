@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, Provider};
+use super::{Fault, KEY_LINE, Provider};
 use token_core::json::{FieldError, JsonError, Object, Value};
 use token_core::{Error, ErrorKind, Expiry, ExpiryFormat, PageOrigin, Remedy, Reply, Token, UnexpectedPage, check_token_type};
 
@@ -126,6 +126,9 @@ impl Provider {
         }
         if self.has(Fault::ShowsMessage) {
             error = error.with_message(reply.scrub(message));
+        }
+        if self.has(Fault::ShowsKey) {
+            error = error.with_source(Quoted(KEY_LINE.to_owned()));
         }
         if self.has(Fault::SecretInError) {
             error = error.with_message("the header was Basic Y2xpZW50OmNsaWVudC9zZWNyZXQrZm9yLXRlc3Qtb25seT0=");

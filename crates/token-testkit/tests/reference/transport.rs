@@ -34,10 +34,9 @@ impl Transport for SocketTransport {
 
 impl SocketTransport {
     async fn send_to(&self, authority: &str, target: &str, request: &TokenRequest) -> Result<TokenResponse, TransportError> {
-        if self.fault == Fault::WaitsForEver {
+        if matches!(self.fault, Fault::IdleTimeoutOnly | Fault::WaitsForEver) {
             return self.exchange(authority, target, request).await;
         }
-        let late = || TransportError::new(TransportErrorKind::TimedOut, Delivery::Unknown, "no answer in time");
         tokio::time::timeout(self.timeout, self.exchange(authority, target, request)).await.unwrap_or_else(|_| Err(late()))
     }
 
@@ -56,7 +55,12 @@ impl SocketTransport {
         let mut bytes = Vec::new();
         loop {
             let mut part = [0; 4_096];
-            let count = stream.read(&mut part).await.map_err(broken)?;
+            let count = if self.fault == Fault::IdleTimeoutOnly {
+                tokio::time::timeout(self.timeout, stream.read(&mut part)).await.map_err(|_| late())?
+            } else {
+                stream.read(&mut part).await
+            };
+            let count = count.map_err(broken)?;
             bytes.extend_from_slice(&part[..count]);
             // The head, and some for the framing of chunks.
             if bytes.len() > limit + 2_048 {
@@ -101,6 +105,10 @@ impl SocketTransport {
         }
         Ok(TokenResponse::new(status, headers, Zeroizing::new(body)))
     }
+}
+
+fn late() -> TransportError {
+    TransportError::new(TransportErrorKind::TimedOut, Delivery::Unknown, "no answer in time")
 }
 
 fn too_large() -> TransportError {
