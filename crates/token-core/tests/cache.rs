@@ -364,6 +364,25 @@ async fn a_refusal_is_not_undone_by_a_refresh_that_began_before_it() {
 }
 
 #[tokio::test]
+async fn a_refresh_that_brings_the_refused_token_does_not_end_the_pause_for_it() {
+    let bench = Bench::gated(|call| Does::Gives(if call == 1 { "token-0" } else { "token-1" }, Duration::from_secs(100)));
+    bench.provider.gate.add_permits(2);
+    bench.cache.invalidate(&bench.cache.token().await.unwrap());
+    let second = bench.cache.token().await.unwrap();
+    bench.advance(45);
+    // Due by the wall clock, while by the monotonic one it is too young to have served well.
+    bench.clock.sleep_machine(Duration::from_secs(40));
+    assert_eq!(bench.served().await, "token-1");
+    settle().await;
+    assert_eq!(bench.calls(), 3, "a refresh is under way");
+    bench.cache.invalidate(&second);
+    bench.open();
+    settle().await;
+    assert_eq!(bench.error().await.kind(), ErrorKind::TokenRefused);
+    assert_eq!(bench.calls(), 3);
+}
+
+#[tokio::test]
 async fn a_refused_token_that_came_a_second_time_is_dropped_too() {
     let bench = Bench::new(|call| Does::Gives(if call < 3 { "token-1" } else { "token-3" }, HOUR));
     let first = bench.cache.token().await.unwrap();

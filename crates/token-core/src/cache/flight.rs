@@ -65,7 +65,7 @@ impl<P: TokenProvider + 'static> Flight<P> {
             let error = |message| shared.policy.error(ErrorKind::Internal, Remedy::Retry, message);
             let outcome = match within(request, limit).await {
                 Some(Ok(outcome)) => outcome,
-                Some(Err(panic)) => Err(error("the provider panicked").with_message(panic)),
+                Some(Err(panic)) => Err(error("").with_message(panic)),
                 None => Err(error(TOO_LATE)),
             };
             self.land(outcome);

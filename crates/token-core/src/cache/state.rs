@@ -163,14 +163,14 @@ impl State {
         if !held.is_usable(&now) {
             return Arrived { keep: None, answer: Answer::Failed(self.over_on_arrival(is_same_again, policy, now)) };
         }
+        if rejected.is_some_and(|rejected| rejected.has_same_access_token(&token)) {
+            // Asked for before the refusal, it is what was refused. A pause that the refusal began goes on.
+            return Arrived { keep: None, answer: Answer::AskAgain };
+        }
         self.failures = 0;
         self.pause = None;
         if before.is_some_and(|before| served_well(&before.token, policy, &now)) {
             self.refusals = 0;
-        }
-        if rejected.is_some_and(|rejected| rejected.has_same_access_token(&token)) {
-            // Asked for before the refusal, it is what was refused.
-            return Arrived { keep: None, answer: Answer::AskAgain };
         }
         let held = if is_same_again { held.not_due_while_usable() } else { held };
         Arrived { keep: Some(held), answer: Answer::Given(token) }
