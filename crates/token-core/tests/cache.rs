@@ -376,7 +376,7 @@ async fn a_refresh_that_brings_the_refused_token_does_not_end_the_pause_for_it()
     settle().await;
     assert_eq!(bench.calls(), 3, "a refresh is under way");
     bench.cache.invalidate(&second);
-    bench.open();
+    bench.provider.gate.add_permits(2);
     settle().await;
     assert_eq!(bench.error().await.kind(), ErrorKind::TokenRefused);
     assert_eq!(bench.calls(), 3);
