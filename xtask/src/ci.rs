@@ -1,9 +1,11 @@
 //! Every check that a change must pass.
 
+mod docs;
+
 use std::time::Instant;
 
-use crate::dependencies;
-use crate::step::{self, cargo, output, root};
+use crate::step::{self, Failure, cargo, output, root};
+use crate::{codegen, dependencies, tidy};
 
 struct Check {
     name: &'static str,
@@ -13,17 +15,18 @@ struct Check {
 
 const CHECKS: &[Check] = &[
     Check { name: "format", what: "the code is formatted", run: format },
+    Check { name: "codegen", what: "the generated code is what the tables say", run: generated },
+    Check { name: "tidy", what: "the house rules that no other tool holds", run: house_rules },
     Check { name: "dependencies", what: "who may depend on whom, and how much each library brings", run: dependencies::check },
+    Check { name: "bench", what: "the benchmarks, which are no part of the workspace, are in order", run: bench },
     Check { name: "lints", what: "clippy finds nothing, in all targets and features", run: lints },
     Check { name: "tests", what: "the README's test command", run: tests },
     Check { name: "quickstart", what: "the README's first command", run: quickstart },
     Check { name: "alone", what: "each provider built and tested by itself, and without its default features", run: alone },
-    Check { name: "docs", what: "the documentation has no broken link", run: docs },
+    Check { name: "docs", what: "docs as docs.rs builds them: no broken link, and help for every code", run: docs::check },
     Check { name: "licences", what: "licences, bans and sources, by cargo-deny", run: licences },
     Check { name: "package", what: "every library can be published", run: package },
 ];
-
-const PROVIDERS: &[&str] = &["provider-klikoo", "provider-prakerja", "provider-sehatmu"];
 
 /// The version of cargo-deny that is installed when the machine has none.
 const CARGO_DENY: &str = "0.20.2";
@@ -36,16 +39,16 @@ pub(crate) fn list() {
 
 /// Runs the named checks, or all; stops at the first that fails.
 #[expect(clippy::disallowed_methods, reason = "a chore that tells how long it took has no clock to be moved in a test")]
-pub(crate) fn run(names: &[String]) -> Result<(), String> {
+pub(crate) fn run(names: &[String]) -> Result<(), Failure> {
     if let Some(unknown) = names.iter().find(|name| !CHECKS.iter().any(|check| check.name == **name)) {
-        return Err(format!("there is no check `{unknown}`; `cargo xtask ci --list` names them"));
+        return Err(Failure::Trouble(format!("there is no check `{unknown}`; `cargo xtask ci --list` names them")));
     }
     let began = Instant::now();
     let mut times = Vec::new();
     for check in CHECKS.iter().filter(|check| names.is_empty() || names.iter().any(|name| name == check.name)) {
         println!("== {}: {}", check.name, check.what);
         let began = Instant::now();
-        (check.run)().map_err(|error| format!("check `{}`: {error}", check.name))?;
+        (check.run)().map_err(|error| Failure::Found(format!("check `{}`: {error}", check.name)))?;
         times.push((check.name, began.elapsed().as_secs()));
     }
     for (name, seconds) in times {
@@ -57,6 +60,29 @@ pub(crate) fn run(names: &[String]) -> Result<(), String> {
 
 fn format() -> Result<(), String> {
     run_cargo(&["fmt", "--all", "--check"])
+}
+
+fn generated() -> Result<(), String> {
+    codegen::run(&root(), codegen::Mode::Check).map_err(message)
+}
+
+fn house_rules() -> Result<(), String> {
+    tidy::run(&root()).map_err(message)
+}
+
+fn message(failure: Failure) -> String {
+    match failure {
+        Failure::Found(message) | Failure::Trouble(message) => message,
+    }
+}
+
+/// The benchmarks are outside the workspace, so no other check sees them.
+fn bench() -> Result<(), String> {
+    let manifest = ["--manifest-path", "bench/Cargo.toml"];
+    run_cargo(&[&["fmt"], &manifest[..], &["--check"]].concat())?;
+    let target = ["--locked", "--target-dir", "target"];
+    run_cargo(&[&["clippy"], &manifest[..], &target, &["--all-targets", "--", "--deny", "warnings"]].concat())?;
+    run_cargo(&[&["test"], &manifest[..], &target].concat())
 }
 
 fn lints() -> Result<(), String> {
@@ -72,16 +98,11 @@ fn quickstart() -> Result<(), String> {
 }
 
 fn alone() -> Result<(), String> {
-    for provider in PROVIDERS {
-        run_cargo(&["test", "--locked", "--package", provider])?;
-        run_cargo(&["test", "--locked", "--package", provider, "--no-default-features"])?;
+    for provider in dependencies::providers()? {
+        run_cargo(&["test", "--locked", "--package", &provider])?;
+        run_cargo(&["test", "--locked", "--package", &provider, "--no-default-features"])?;
     }
     run_cargo(&["check", "--locked", "--package", "token-core"])
-}
-
-fn docs() -> Result<(), String> {
-    let mut command = cargo(&["doc", "--locked", "--workspace", "--no-deps", "--all-features"]);
-    step::run(command.env("RUSTDOCFLAGS", "--deny warnings"))
 }
 
 fn licences() -> Result<(), String> {

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use crate::step::{cargo, output, root};
 
-struct Library {
-    name: &'static str,
+/// What holds for a library.
+struct Rule {
     /// The crates of this workspace that it may build on.
     may_use: &'static [&'static str],
     /// Packages that must be nowhere in its tree.
@@ -24,17 +24,16 @@ enum Limit {
 }
 
 const NO_HTTP_CLIENT: &[&str] = &["hyper", "reqwest", "rustls", "tokio-rustls", "url", "aws-lc-rs", "native-tls", "openssl"];
-const PROVIDER: &[&str] = &["token-core", "transport-reqwest"];
 
-const LIBRARIES: &[Library] = &[
-    Library { name: "token-core", may_use: &[], never: NO_HTTP_CLIENT, limit: Limit::Packages(30) },
-    Library { name: "transport-reqwest", may_use: &["token-core"], never: &[], limit: Limit::None },
-    Library { name: "provider-klikoo", may_use: PROVIDER, never: &[], limit: Limit::OverReqwest(12) },
-    Library { name: "provider-prakerja", may_use: PROVIDER, never: &[], limit: Limit::OverReqwest(12) },
-    Library { name: "provider-sehatmu", may_use: PROVIDER, never: &[], limit: Limit::OverReqwest(12) },
-    Library { name: "token-sandbox", may_use: &["token-core"], never: &["reqwest"], limit: Limit::None },
-    Library { name: "token-testkit", may_use: &["token-core"], never: &["reqwest"], limit: Limit::None },
+const RULES: &[(&str, Rule)] = &[
+    ("token-core", Rule { may_use: &[], never: NO_HTTP_CLIENT, limit: Limit::Packages(30) }),
+    ("token-sandbox", Rule { may_use: &["token-core"], never: &["reqwest"], limit: Limit::None }),
+    ("token-testkit", Rule { may_use: &["token-core"], never: &["reqwest"], limit: Limit::None }),
+    ("transport-reqwest", Rule { may_use: &["token-core"], never: &[], limit: Limit::None }),
 ];
+
+/// Every provider without a row of its own.
+const PROVIDER: Rule = Rule { may_use: &["token-core", "transport-reqwest"], never: &[], limit: Limit::OverReqwest(12) };
 
 /// The crate that alone may name reqwest.
 const REQWEST_BEHIND: &str = "transport-reqwest";
@@ -42,55 +41,70 @@ const REQWEST_BEHIND: &str = "transport-reqwest";
 /// Prints the counts and checks every rule.
 pub(crate) fn check() -> Result<(), String> {
     let reqwest = tree_of_reqwest()?;
-    let own: BTreeSet<String> = LIBRARIES.iter().map(|library| library.name.to_owned()).collect();
-    let mut faults = unknown_libraries()?;
+    let own = libraries()?;
+    let mut faults = Vec::new();
     println!("{:<20} {:>9} {:>14}", "library", "packages", "over reqwest");
-    for library in LIBRARIES {
+    for library in &own {
+        let Some(rule) = rule_of(library) else {
+            faults.push(format!("{library} has no row in `xtask/src/dependencies.rs` that says on whom it may depend"));
+            continue;
+        };
         // With every feature on and with build scripts: an optional dependency is one too.
-        let whole = tree(&["--package", library.name, "--all-features", "--edges", "normal,build"])?;
-        let tree = tree(&["--package", library.name, "--edges", "normal"])?;
+        let whole = tree(&["--package", library, "--all-features", "--edges", "normal,build"])?;
+        let tree = tree(&["--package", library, "--edges", "normal"])?;
         // Itself is no package that it adds.
         let over = tree.difference(&reqwest).count().saturating_sub(1);
-        println!("{:<20} {:>9} {over:>14}", library.name, tree.len());
+        println!("{library:<20} {:>9} {over:>14}", tree.len());
 
         let names: BTreeSet<String> = whole.iter().filter_map(|package| package.split(' ').next()).map(str::to_owned).collect();
-        for used in names.intersection(&own).filter(|used| *used != library.name) {
-            if !library.may_use.contains(&used.as_str()) {
-                faults.push(format!("{} depends on {used}, which it must not know of", library.name));
+        for used in names.intersection(&own).filter(|used| *used != library) {
+            if !rule.may_use.contains(&used.as_str()) {
+                faults.push(format!("{library} depends on {used}, which it must not know of"));
             }
         }
-        for never in library.never.iter().filter(|never| names.contains(**never)) {
-            faults.push(format!("{never} is in the tree of {}", library.name));
+        for never in rule.never.iter().filter(|never| names.contains(**never)) {
+            faults.push(format!("{never} is in the tree of {library}"));
         }
-        if library.name != REQWEST_BEHIND && direct(library.name)?.contains("reqwest") {
-            faults.push(format!("{} names reqwest, which {REQWEST_BEHIND} alone may", library.name));
+        if library != REQWEST_BEHIND && direct(library)?.contains("reqwest") {
+            faults.push(format!("{library} names reqwest, which {REQWEST_BEHIND} alone may"));
         }
-        match library.limit {
+        match rule.limit {
             Limit::Packages(most) if tree.len() > most => {
-                faults.push(format!("{} has {} packages in its tree, at most {most} are allowed", library.name, tree.len()));
+                faults.push(format!("{library} has {} packages in its tree, at most {most} are allowed", tree.len()));
             }
             Limit::OverReqwest(most) if over > most => {
                 let more: Vec<_> = tree.difference(&reqwest).cloned().collect();
-                faults.push(format!("{} adds {over} packages over reqwest, at most {most} are allowed: {more:?}", library.name));
+                faults.push(format!("{library} adds {over} packages over reqwest, at most {most} are allowed: {more:?}"));
             }
             _ => {}
         }
     }
+    for (name, _) in RULES.iter().filter(|(name, _)| !own.contains(*name)) {
+        faults.push(format!("`xtask/src/dependencies.rs` has a row for {name}, which is not there"));
+    }
     if faults.is_empty() { Ok(()) } else { Err(format!("dependencies that must not be:\n  {}", faults.join("\n  "))) }
 }
 
-/// A new library must be given its rules here before it passes.
-fn unknown_libraries() -> Result<Vec<String>, String> {
-    let folder = root().join("crates");
-    let entries = fs::read_dir(&folder).map_err(|error| format!("cannot read `crates`: {error}"))?;
-    let mut faults = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(|error| format!("cannot read `crates`: {error}"))?.file_name().to_string_lossy().into_owned();
-        if !LIBRARIES.iter().any(|library| library.name == name) {
-            faults.push(format!("{name} has no row in `xtask/src/dependencies.rs` that says on whom it may depend"));
-        }
-    }
-    Ok(faults)
+/// The names of the providers' crates.
+pub(crate) fn providers() -> Result<Vec<String>, String> {
+    Ok(libraries()?.into_iter().filter(|name| is_provider(name)).collect())
+}
+
+/// The names of the crates under `crates`.
+fn libraries() -> Result<BTreeSet<String>, String> {
+    let cannot = |error| format!("cannot read `crates`: {error}");
+    let entries = fs::read_dir(root().join("crates")).map_err(cannot)?;
+    entries.map(|entry| Ok(entry.map_err(cannot)?.file_name().to_string_lossy().into_owned())).collect()
+}
+
+fn is_provider(name: &str) -> bool {
+    name.starts_with("provider-")
+}
+
+/// A library that is no provider must be given its row before it passes.
+fn rule_of(name: &str) -> Option<&'static Rule> {
+    let row = RULES.iter().find(|(library, _)| *library == name).map(|(_, rule)| rule);
+    row.or_else(|| is_provider(name).then_some(&PROVIDER))
 }
 
 /// The distinct packages, as `name version`, that `cargo tree` finds with these arguments.
@@ -136,6 +150,14 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_provider_has_its_rule_without_a_row() {
+        let may_use = |name| rule_of(name).map(|rule| rule.may_use);
+        assert_eq!(may_use("provider-of-tomorrow"), Some(&["token-core", "transport-reqwest"][..]));
+        assert_eq!(may_use("token-core"), Some(&[][..]));
+        assert_eq!(may_use("token-of-tomorrow"), None);
+    }
 
     #[test]
     fn a_line_of_the_tree_is_a_name_and_a_version() {

@@ -2,12 +2,37 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
+
+/// Why a command of ours did not end well.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It looked, and found something.
+    Found(String),
+    /// It could not be carried out.
+    Trouble(String),
+}
+
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Self::Trouble(message)
+    }
+}
+
+static ROOT: OnceLock<PathBuf> = OnceLock::new();
+
+/// Works on the workspace in `root` instead of the one that this program was built in.
+pub(crate) fn set_root(root: Option<PathBuf>) -> Result<(), String> {
+    let Some(root) = root else { return Ok(()) };
+    let root = root.canonicalize().map_err(|error| format!("cannot use `{}` as the root: {error}", root.display()))?;
+    ROOT.set(root).map_err(|_| "the root is set already".to_owned())
+}
 
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+    let own = || Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
+    ROOT.get().cloned().unwrap_or_else(own)
 }
-
 /// `cargo` as it runs this program, with `arguments`, in the root.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -1,8 +1,9 @@
 //! The service's response codes, taken apart.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+
+use crate::error::Service;
 
 /// A response code: three digits of HTTP status, two of the service that answers, the rest is the case.
 ///
@@ -49,14 +50,6 @@ impl ResponseCode {
     }
 }
 
-/// A whole code as HTTP status and case, whichever service it is of: `400016505` → `400/6505`. Anything else stays as it is.
-pub(crate) fn case_code(code: &str) -> Cow<'_, str> {
-    match code.parse::<ResponseCode>() {
-        Ok(parsed) => format!("{}/{}", parsed.http(), parsed.case()).into(),
-        Err(_) => code.into(),
-    }
-}
-
 /// Where the case begins, after three digits of HTTP and two of the service.
 const CASE_FROM: usize = 5;
 
@@ -77,37 +70,6 @@ impl FromStr for ResponseCode {
 impl fmt::Display for ResponseCode {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.raw)
-    }
-}
-
-/// The part of Klikoo that a code comes from (Klikoo, APIs Response Code page).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Service {
-    /// `00`
-    Unknown,
-    /// `01`
-    Auth,
-    /// `02`
-    Transaction,
-    /// `03`
-    Account,
-    /// `04`
-    Product,
-    /// A number that is not documented.
-    Other(u8),
-}
-
-impl Service {
-    fn from_number(number: u8) -> Self {
-        match number {
-            0 => Self::Unknown,
-            1 => Self::Auth,
-            2 => Self::Transaction,
-            3 => Self::Account,
-            4 => Self::Product,
-            other => Self::Other(other),
-        }
     }
 }
 

@@ -56,13 +56,18 @@ mod response;
 mod signature;
 mod signer;
 
-pub use code::{ResponseCode, ResponseCodeError, Service};
+pub use code::{ResponseCode, ResponseCodeError};
 pub use config::Config;
-pub use error::KlikooErrorCode;
+pub use error::{KlikooErrorCode, Service};
 pub use key::KeyError;
 pub use provider::{Klikoo, KlikooBuilder};
 pub use signature::TimestampPrecision;
 pub use signer::{RsaSigner, Signer, SignerError};
+
+/// The service itself: endpoints, fields, limits, and every error code.
+#[cfg(docsrs)]
+#[doc = include_str!("../SERVICE.md")]
+pub mod service {}
 
 /// The name in errors.
 pub(crate) const PROVIDER: &str = "klikoo";

@@ -163,10 +163,16 @@ mod tests {
             (404, "7002", "No Customer tidak ditemukan", RequestRefused, FixRequest),
             (404, "7003", "Produk tidak ditemukan", RequestRefused, FixRequest),
             (404, "7005", "Transaksi tidak ditemukan", RequestRefused, FixRequest),
-            (404, "7009", "Akun telah dinonaktifkan atau diblokir", AccessDenied, ContactService),
-            (404, "7011", "No pelanggan salah", RequestRefused, FixRequest),
-            (404, "7012", "Angsuran terakhir", RequestRefused, FixRequest),
-            (409, "6563", "ReferenceNo sudah digunakan", RequestRefused, FixRequest),
+            (
+                404,
+                "7009",
+                "Akun telah dinonaktifkan atau diblokir, silahkan hubungi customer support terkait.",
+                AccessDenied,
+                ContactService,
+            ),
+            (404, "7011", "No pelanggan salah, pastikan nomor yang diinput sesuai", RequestRefused, FixRequest),
+            (404, "7012", "Angsuran terakhir, silahkan kunjungi kantor cabang", RequestRefused, FixRequest),
+            (409, "6563", "ReferenceNo sudah digunakan, silahkan gunakan reference_no yang lain", RequestRefused, FixRequest),
             (500, "8504", "Gagal merubah data ke database", Server, Retry),
             (500, "8505", "Gagal mengambil data dari database", Server, Retry),
             (500, "8601", "Gagal masukan data ke redis", Server, Retry),
@@ -175,7 +181,13 @@ mod tests {
             (500, "9999", "Harap hubungi admin", Server, Retry),
             (501, "9976", "Belum di implementasi", RequestRefused, FixConfiguration),
             (503, "9991", "Supplier sedang gangguan", Server, Wait),
-            (503, "9998", "Jumlah pembayaran harus lebih besar", RequestRefused, FixRequest),
+            (
+                503,
+                "9998",
+                "Jumlah pembayaran harus lebih besar dari jumlah minimum plus biaya admin (jika ada biaya admin)",
+                RequestRefused,
+                FixRequest,
+            ),
         ]
     };
 
@@ -183,7 +195,8 @@ mod tests {
     fn every_documented_code_has_its_meaning() {
         assert_eq!(DOCUMENTED.len(), KlikooErrorCode::ALL.len());
         for (&(status, case, message, kind, remedy), meaning) in DOCUMENTED.iter().zip(KlikooErrorCode::ALL) {
-            assert_eq!((meaning.code(), meaning.message()), (format!("{status}/{case}").as_str(), message));
+            assert_eq!(meaning.http_status(), Some(status));
+            assert_eq!((meaning.code(), meaning.message()), (format!("{status}xx{case}").as_str(), message));
             // The status of the answer may lie; what the code says stays.
             for (http, service) in [(status, "01"), (status, "03"), (200, "01"), (502, "00")] {
                 let code = format!("{status}{service}{case}");

@@ -67,7 +67,7 @@ impl Subject for KlikooSubject {
 
     fn documented_errors(&self) -> Vec<DocumentedError> {
         let error = |known: &KlikooErrorCode| {
-            let (http, case) = known.code().split_once('/').unwrap();
+            let (http, case) = known.code().split_once("xx").unwrap();
             let code = format!("{http}01{case}");
             let answer = Self::refused(http.parse().unwrap(), &code, known.message());
             DocumentedError::new(answer, known.kind(), known.remedy()).code(code)

@@ -1,5 +1,6 @@
 //! What the service's errors mean.
 
+#[rustfmt::skip]
 mod generated;
 
 use token_core::{Error, ErrorKind, Remedy, Reply};

@@ -122,6 +122,11 @@ pub use profile::Profile;
 pub use provider::{Prakerja, PrakerjaBuilder};
 pub use user::{PrakerjaUser, PrakerjaUserBuilder};
 
+/// The service itself: endpoints, fields, limits, and every error code.
+#[cfg(docsrs)]
+#[doc = include_str!("../SERVICE.md")]
+pub mod service {}
+
 /// The name in errors.
 pub(crate) const PROVIDER: &str = "prakerja";
 

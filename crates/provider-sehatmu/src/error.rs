@@ -1,5 +1,6 @@
 //! What the service's errors mean.
 
+#[rustfmt::skip]
 mod generated;
 
 use std::time::Duration;

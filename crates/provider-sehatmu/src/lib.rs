@@ -42,6 +42,11 @@ pub use config::{Config, SANDBOX_BASE_URL};
 pub use error::SehatMuErrorCode;
 pub use provider::{SehatMu, SehatMuBuilder};
 
+/// The service itself: endpoints, fields, limits, and every error code.
+#[cfg(docsrs)]
+#[doc = include_str!("../SERVICE.md")]
+pub mod service {}
+
 /// The name in errors.
 pub(crate) const PROVIDER: &str = "sehatmu";
 

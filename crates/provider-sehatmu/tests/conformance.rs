@@ -51,6 +51,9 @@ const OAUTH: &[(&str, u16, ErrorKind, Remedy)] = {
     ]
 };
 
+/// The codes in the faults of SATUSEHAT's gateway.
+const GATEWAY: &[&str] = &["keymanagement.service.access_token_expired", "oauth.v2.InvalidAccessToken"];
+
 /// Any refusal counts as a failed attempt, after which the service wants a minute's rest; a fault of its own does not.
 fn held(answer: Answer, kind: ErrorKind, remedy: Remedy) -> DocumentedError {
     let error = DocumentedError::new(answer, kind, remedy);
@@ -74,8 +77,12 @@ fn documented_errors() -> Vec<DocumentedError> {
     errors.push(held(limited("5"), RateLimited, Remedy::Wait).retry_after(MINUTE));
     let satusehat = Answer::json(401, r#"{"ErrorCode":"invalid_client","Error":"in the service's words"}"#);
     errors.push(held(satusehat, ClientRefused, Remedy::FixConfiguration).code("invalid_client"));
-    let gateway = Answer::json(500, r#"{"fault":{"faultstring":"x","detail":{"errorcode":"oauth.v2.Invented"}}}"#);
-    errors.push(held(gateway, Server, Remedy::Retry).code("oauth.v2.Invented"));
+    let gateway = |status, code: &str| {
+        Answer::json(status, format!(r#"{{"fault":{{"faultstring":"x","detail":{{"errorcode":"{code}"}}}}}}"#))
+    };
+    let refused = |code: &&str| held(gateway(401, code), ErrorKind::TokenRefused, Remedy::Refresh).code(*code);
+    errors.extend(GATEWAY.iter().map(refused));
+    errors.push(held(gateway(500, "oauth.v2.Invented"), Server, Remedy::Retry).code("oauth.v2.Invented"));
     let elsewhere = outcome(404, "not-found", "in the service's words");
     errors.push(held(elsewhere, ErrorKind::Configuration, Remedy::FixConfiguration).code("not-found"));
     let unknown = outcome(422, "structure", "in the service's words");
@@ -90,7 +97,9 @@ fn the_second_table_names_every_code() {
     let told_by_text = [SehatMuErrorCode::NotAuthenticated, SehatMuErrorCode::RateLimit];
     for code in SehatMuErrorCode::ALL {
         let is_in_table = OAUTH.iter().any(|&(name, status, _, _)| name == code.code() && Some(status) == code.http_status());
-        assert_ne!(is_in_table, told_by_text.contains(code), "{code:?}");
+        let is_of_gateway = GATEWAY.contains(&code.code());
+        let places = [is_in_table, is_of_gateway, told_by_text.contains(code)];
+        assert_eq!(places.iter().filter(|is_there| **is_there).count(), 1, "{code:?}");
     }
 }
 

@@ -30,10 +30,10 @@
 mod assembly;
 mod cache;
 mod clock;
-mod codes;
 mod error;
 mod expiry;
 pub mod json;
+mod language;
 mod page;
 mod provider;
 mod random;
@@ -50,6 +50,7 @@ pub use cache::{CachePolicy, TokenCache};
 pub use clock::{Clock, Moment, SystemClock};
 pub use error::{Error, ErrorKind, Remedy};
 pub use expiry::{Expiry, ExpiryFormat};
+pub use language::Language;
 pub use page::{PageOrigin, UnexpectedPage};
 #[cfg(feature = "mock")]
 pub use provider::MockTokenProvider;
