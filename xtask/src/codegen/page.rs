@@ -73,13 +73,15 @@ pub(crate) fn tables(text: &str) -> (Vec<Table>, Vec<Fault>) {
                 }
             }
             Event::Start(Tag::Table(_)) => {
-                let content: Vec<_> =
-                    events.by_ref().take_while(|(event, _)| !matches!(event, Event::End(TagEnd::Table))).collect();
-                if let Some(marker) = marker.take() {
-                    let known = faults.len();
-                    let table = read_table(text, marker, content, &mut faults);
-                    if faults.len() == known {
-                        tables.push(table);
+                let content = events.by_ref().take_while(|(event, _)| !matches!(event, Event::End(TagEnd::Table)));
+                match marker.take() {
+                    None => content.for_each(drop),
+                    Some(marker) => {
+                        let known = faults.len();
+                        let table = read_table(text, marker, content, &mut faults);
+                        if faults.len() == known {
+                            tables.push(table);
+                        }
                     }
                 }
             }
@@ -147,7 +149,12 @@ fn without_table(marker: Option<Marker>, faults: &mut Vec<Fault>) {
     faults.push(Fault::new(&marker.span, "a marker without a table", "no table comes after this", help));
 }
 
-fn read_table<'a>(text: &'a str, marker: Marker, content: Vec<(Event<'a>, Range<usize>)>, faults: &mut Vec<Fault>) -> Table {
+fn read_table<'a>(
+    text: &'a str,
+    marker: Marker,
+    content: impl Iterator<Item = (Event<'a>, Range<usize>)>,
+    faults: &mut Vec<Fault>,
+) -> Table {
     let mut table = Table {
         feeds: marker.feeds,
         name: marker.name,
@@ -164,16 +171,16 @@ fn read_table<'a>(text: &'a str, marker: Marker, content: Vec<(Event<'a>, Range<
             Event::End(TagEnd::TableCell) => {}
             Event::End(TagEnd::TableHead) => {
                 table.header_line = trimmed(text, span);
-                table.header = read_cells(text, &table.header_line, &cells, faults);
+                table.header = read_cells(split(text, &table.header_line), &cells, faults);
             }
             Event::End(TagEnd::TableRow) => {
                 let line = trimmed(text, span);
-                let parts = split(text, &line).len();
-                if parts == table.header.len() {
-                    let cells = read_cells(text, &line, &cells, faults);
+                let parts = split(text, &line);
+                if parts.len() == table.header.len() {
+                    let cells = read_cells(parts, &cells, faults);
                     table.rows.push(Row { line, cells });
                 } else {
-                    faults.push(ragged(text, &line, parts, table.header.len()));
+                    faults.push(ragged(text, &line, &parts, table.header.len()));
                     // It counts as a row, so that the table is not called empty as well.
                     table.rows.push(Row { line, cells: Vec::new() });
                 }
@@ -196,8 +203,8 @@ fn read_table<'a>(text: &'a str, marker: Marker, content: Vec<(Event<'a>, Range<
     table
 }
 
-fn ragged(text: &str, line: &Range<usize>, parts: usize, columns: usize) -> Fault {
-    let cells = split(text, line);
+fn ragged(text: &str, line: &Range<usize>, cells: &[Range<usize>], columns: usize) -> Fault {
+    let parts = cells.len();
     if parts > columns {
         // The one pipe that has a word at either side is the likely one; else the first cell that has no column.
         let mut between = cells.windows(2).filter_map(|pair| match pair {
@@ -220,8 +227,8 @@ fn ragged(text: &str, line: &Range<usize>, parts: usize, columns: usize) -> Faul
     Fault::new(line, format!("a ragged row: {few} in a table of {columns} columns"), "cells are missing", help)
 }
 
-fn read_cells(text: &str, line: &Range<usize>, events: &[Vec<(Event<'_>, Range<usize>)>], faults: &mut Vec<Fault>) -> Vec<Cell> {
-    split(text, line).into_iter().zip(events).map(|(span, events)| read_cell(span, events, faults)).collect()
+fn read_cells(spans: Vec<Range<usize>>, events: &[Vec<(Event<'_>, Range<usize>)>], faults: &mut Vec<Fault>) -> Vec<Cell> {
+    spans.into_iter().zip(events).map(|(span, events)| read_cell(span, events, faults)).collect()
 }
 
 fn read_cell(span: Range<usize>, events: &[(Event<'_>, Range<usize>)], faults: &mut Vec<Fault>) -> Cell {
