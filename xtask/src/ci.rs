@@ -5,7 +5,7 @@ mod docs;
 use std::time::Instant;
 
 use crate::step::{self, Failure, cargo, output, root};
-use crate::{codegen, dependencies, tidy};
+use crate::{codegen, dependencies, tidy, walkthrough};
 
 struct Check {
     name: &'static str,
@@ -23,6 +23,7 @@ const CHECKS: &[Check] = &[
     Check { name: "tests", what: "the README's test command", run: tests },
     Check { name: "quickstart", what: "the README's first command", run: quickstart },
     Check { name: "alone", what: "each provider built and tested by itself, and without its default features", run: alone },
+    Check { name: "walkthrough", what: "the guide to adding a provider, step by step in a copy", run: walkthrough::check },
     Check { name: "docs", what: "docs as docs.rs builds them: no broken link, and help for every code", run: docs::check },
     Check { name: "licences", what: "licences, bans and sources, by cargo-deny", run: licences },
     Check { name: "package", what: "every library can be published", run: package },

@@ -130,11 +130,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-
-    fn cell(text: &str) -> String {
-        let special = |c: char| c.is_ascii_punctuation() && !matches!(c, '.' | ',' | '-' | ':' | '(' | ')');
-        text.chars().map(|c| if special(c) { format!("\\{c}") } else { c.to_string() }).collect()
-    }
+    use crate::markdown::cell;
 
     /// The faults of a page, as a terminal without colours shows them.
     fn diagnosed(text: &str) -> String {

@@ -9,6 +9,7 @@ mod markdown;
 mod new_provider;
 mod step;
 mod tidy;
+mod walkthrough;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

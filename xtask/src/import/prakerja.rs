@@ -248,6 +248,7 @@ mod tests {
             ("Response 401 UnauthorizedClient", Some(401), Some("UnauthorizedClient")),
             ("Response 401 Unauthorized ErrToken1", Some(401), Some("ErrToken1")),
             ("Response 401 UnauthorizedErrToken", Some(401), Some("ErrToken")),
+            ("Response 400 Bad Request\n\ninvalid_request\n\nJSON\nCopy\n1\n", Some(400), Some("invalid_request")),
             ("Response 500", Some(500), None),
             ("Response 400 Bad Request invalid\\_request", Some(400), Some("invalid_request")),
             ("Response 400 of the kind ErrToken", Some(400), Some("ErrToken")),
@@ -260,6 +261,9 @@ mod tests {
             let text = format!("{header} {{\"code\": \"ERRPLT10001\", \"message\": \"x\"}}");
             assert_eq!(rows(&text), [row("ERRPLT10001", status, name, "x")], "{text}");
         }
+        // Where no line has a number, a 1 at the end is the name's.
+        let glued = rows("Response 401 Unauthorized ErrToken1{\"code\": \"E1\"}");
+        assert_eq!(glued[0].name.as_deref(), Some("ErrToken1"));
         let long = format!("Response 400 {} {{\"code\": \"E1\"}}", "E".repeat(LONGEST_NAME + 1));
         assert_eq!(rows(&long)[0].name, None);
         let without_message = rows("Response 400 Bad Request {\"code\": \"E1\"}");
@@ -293,7 +297,7 @@ mod tests {
     fn an_entry_that_cannot_be_read_is_told_of() {
         let text = "Response 400 Bad Request ErrFirst {\"code\": \"E1\"}\n\
             Response 400 Bad Request ErrBroken {\"code\": E2}\n\
-            Response 400 is said in prose\nResponse 200 OK OtherName\n\
+            Response 400 is said in prose\nResponse 200 OtherName\n\
             Response 400 Bad Request ErrCodeless {\"message\": \"x\"}\n\
             Response 400 Bad Request ErrCut\n1{\n2  \"co";
         let mut unread = Vec::new();

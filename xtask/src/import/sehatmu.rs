@@ -46,7 +46,12 @@ fn plain(quotation: &str) -> String {
 fn in_json(text: &str) -> Vec<Place> {
     let mut texts = Vec::new();
     let mut at = 0;
-    while let Some(start) = text.get(at..).and_then(|rest| rest.find('{')).map(|found| at + found) {
+    while let Some(byte) = text.as_bytes().get(at) {
+        let start = at;
+        at += 1;
+        if *byte != b'{' {
+            continue;
+        }
         let reading = json::object(text, start);
         at = reading.end;
         if let Some(object) = reading.object.filter(|object| object.first("resourceType") == Some("OperationOutcome")) {
@@ -186,6 +191,7 @@ mod tests {
             "issue\n- \"some words of its own\"",
             "1  \"issue\": [ { \"diagnostics\": \"some words of its own\" } ]",
             "issue: \"never closed and so on",
+            "issue\n  \"diagnostics\": \"some words of its own\"",
             r#"{"resourceType": "Bundle", "issue": [{"details": {"text": "some words of its own"}}]}"#,
             r#"{"resourceType": "OperationOutcome", "text": "some words of its own"}"#,
             "Gateway Timeout",

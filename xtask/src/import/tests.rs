@@ -309,6 +309,25 @@ fn every_cell_that_a_page_fills_is_written_as_its_neighbours_are() {
 }
 
 #[test]
+fn only_markdown_has_marks() {
+    let message = |page: &str| read("sehatmu", page).unwrap().into_iter().map(|found| found.message.unwrap()).collect::<Vec<_>>();
+    assert_eq!(message("issue: \"a *b* c\\_d\""), ["a b c_d"]);
+    assert_eq!(message("<!doctype html><p>issue: \"a *b* c\\_d\"</p>"), ["a *b* c\\_d"]);
+}
+
+#[test]
+fn rows_without_a_code_are_known_again() {
+    let workspace = Workspace::new("sehatmu", &our_page("sehatmu"));
+    let page = format!("{}\n\nissue: \"this text is new\" or \"another one, new as well\"", PAGES_OF[2].1[0]);
+    let (said, outcome) = workspace.import("sehatmu", &page, true);
+    outcome.unwrap();
+    assert!(said.contains("4 texts on the page; 2 new, 0 changed, 0 gone\n"), "{said}");
+    let (said, outcome) = workspace.import("sehatmu", &page, false);
+    outcome.unwrap();
+    assert_eq!(said, "sehatmu: 4 texts, all as in docs/providers/sehatmu.md\n");
+}
+
+#[test]
 fn a_row_of_another_source_is_left_alone() {
     let ours = our_page("sehatmu");
     let workspace = Workspace::new("sehatmu", &ours);
