@@ -11,9 +11,9 @@ use token_core::{ErrorKind, Language, Remedy};
 
 /// One body for enums that share a shape and no trait.
 macro_rules! every_code {
-    ($name:ident, $page:literal, $codes:literal) => {{
+    ($name:ident, $page:literal) => {{
         let page = concat!("https://docs.rs/provider-", $page, "/latest/provider_", $page, "/service/index.html");
-        assert_eq!($name::ALL.len(), $codes);
+        assert!(!$name::ALL.is_empty());
         let mut seen = HashSet::new();
         for code in $name::ALL {
             assert!(seen.insert(code.code()), "{code:?} twice");
@@ -29,8 +29,7 @@ macro_rules! every_code {
             assert!(code.source().is_none());
             assert!(code.help_url().strip_prefix(page).is_some_and(|rest| rest.starts_with('#')), "{}", code.help_url());
             assert!(seen.insert(code.help_url()), "{code:?}");
-            // Nothing that a documented code says is the end of it for a program: there is something to do.
-            assert!(code.kind() != ErrorKind::Internal, "{code:?}");
+            assert_ne!(code.kind(), ErrorKind::Internal, "{code:?}: that is a fault of this program, not of a service");
         }
         for odd in ["", "nonsense", "\u{1b}[31m", " ", "401xx", "ERROAUTH", "INVALID_CLIENT", "\u{e9}\u{e9}\u{e9}", "{}"] {
             let unknown = $name::from_code(odd);
@@ -48,9 +47,9 @@ macro_rules! every_code {
 
 #[test]
 fn every_code_is_read_and_written_and_explained() {
-    every_code!(KlikooErrorCode, "klikoo", 32);
-    every_code!(PrakerjaErrorCode, "prakerja", 26);
-    every_code!(SehatMuErrorCode, "sehatmu", 15);
+    every_code!(KlikooErrorCode, "klikoo");
+    every_code!(PrakerjaErrorCode, "prakerja");
+    every_code!(SehatMuErrorCode, "sehatmu");
 }
 
 #[test]

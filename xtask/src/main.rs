@@ -121,7 +121,7 @@ fn parse(mut arguments: Parser) -> Result<(Option<PathBuf>, Task), lexopt::Error
     let mut words = words.into_iter();
     let Some(command) = words.next().map(|word| word.to_string_lossy().into_owned()) else {
         return match flags.first() {
-            Some(flag) => Err(format!("`{flag}` wants a command before it").into()),
+            Some(flag) => Err(format!("`{flag}` wants a command").into()),
             None => Ok((root, Task::Help)),
         };
     };

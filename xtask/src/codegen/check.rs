@@ -124,7 +124,7 @@ pub(crate) fn enums(tables: &[Table], faults: &mut Vec<Fault>) -> Vec<Enum> {
             Feeds::Errors => ERROR_COLUMNS,
             Feeds::Services => SERVICE_COLUMNS,
         };
-        let Some(columns) = Columns::read(table, columns, faults) else { continue };
+        let columns = Columns::read(table, columns, faults);
         enums.push(match table.feeds {
             Feeds::Errors => Enum::Errors(errors(table, &columns, &mut anchors, faults)),
             Feeds::Services => Enum::Services(services(table, &columns, faults)),
@@ -143,11 +143,10 @@ pub(crate) fn anchor(code: &str) -> String {
 pub(crate) struct Columns(HashMap<&'static str, usize>);
 
 impl Columns {
-    /// `None` if a column is missing.
-    pub(crate) fn read(table: &Table, wanted: &[&'static str], faults: &mut Vec<Fault>) -> Option<Self> {
+    /// What is wrong with the header goes to `faults`; a column that is missing has no cells.
+    pub(crate) fn read(table: &Table, wanted: &[&'static str], faults: &mut Vec<Fault>) -> Self {
         let mut found: HashMap<&'static str, usize> = HashMap::new();
         let all = || wanted.join("` | `");
-        let known = faults.len();
         let mut misspelt = Vec::new();
         for (index, cell) in table.header.iter().enumerate() {
             match wanted.iter().find(|name| name.eq_ignore_ascii_case(&cell.text)) {
@@ -176,12 +175,12 @@ impl Columns {
             let help = format!("add it to every row; the columns are `{}`", all());
             faults.push(Fault::new(&table.header_line, title, format!("no `{name}` among these"), help));
         }
-        (faults.len() == known).then_some(Self(found))
+        Self(found)
     }
 
-    /// The cell of a column.
+    /// The cell of a column; `None` where the column or the row is not whole, or the cell's form is a fault already.
     pub(crate) fn of<'a>(&self, row: &'a Row, column: &str) -> Option<&'a Cell> {
-        row.cells.get(*self.0.get(column)?)
+        row.cells.get(*self.0.get(column)?).filter(|cell| !cell.is_faulty)
     }
 }
 
@@ -201,7 +200,7 @@ fn errors(table: &Table, columns: &Columns, anchors: &mut Unique, faults: &mut V
         Unique::new("two names that become one variant", "becomes it already", "give one of the rows another name");
     variants.reserve("Unknown");
     let is_placed = |row: &Row| columns.of(row, "code").is_some_and(|cell| has_placeholder(&cell.text));
-    let placeholder = table.rows.first().is_some_and(is_placed);
+    let placeholder = table.rows.iter().any(is_placed);
     let mut read = Vec::new();
     for row in &table.rows {
         let known = faults.len();
@@ -300,7 +299,15 @@ fn code<'a>(cell: Option<&'a Cell>, placeholder: bool, faults: &mut Vec<Fault>) 
     }
     if placeholder != has_placeholder(code) {
         let help = "in one table every code has the form `400xx6505`, or none has";
-        faults.push(Fault::new(&cell.span, "a code of another form than the first", "the only one so", help));
+        faults.push(Fault::new(&cell.span, "a code of another form than the rest", "not three digits, `xx`, digits", help));
+    } else if is_nearly_placed(code) && !placeholder {
+        let help = "the service's two digits are written `xx` and all other signs are digits, as in `400xx6505`";
+        faults.push(Fault::new(
+            &cell.span,
+            format!("`{code}` has a placeholder that is not read"),
+            "not three digits, `xx`, digits",
+            help,
+        ));
     }
     let wanted = anchor(code);
     if cell.anchor.as_deref() != Some(&wanted) {
@@ -326,6 +333,13 @@ fn no_anchor(row: &Row, code: Option<&Cell>, faults: &mut Vec<Fault>) {
     for cell in row.cells.iter().filter(|cell| cell.anchor.is_some() && code.is_none_or(|code| code.span != cell.span)) {
         faults.push(Fault::new(&cell.span, "an anchor in another cell than the code's", "no link leads here", "take it out"));
     }
+}
+
+/// `400XX6505`, `400xx65O5`
+fn is_nearly_placed(code: &str) -> bool {
+    let status = code.get(..3).unwrap_or_default();
+    let is_placed = code.get(3..5).is_some_and(|service| service.eq_ignore_ascii_case("xx"));
+    is_placed && status.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn two_digits(code: &str) -> Option<u8> {

@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use similar::{ChangeTag, TextDiff};
 
+use super::fault::printable;
 use super::generated;
 use crate::files;
 use crate::step::Failure;
 
 /// Largest generated file.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
+/// How long the shortest difference is looked for.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Lines around a change: enough to see the code that it belongs to.
 const CONTEXT: usize = 8;
 
@@ -23,6 +27,9 @@ pub(super) fn found(root: &Path) -> Result<BTreeMap<String, String>, String> {
     for entry in fs::read_dir(root.join("crates")).map_err(cannot)? {
         let name = entry.map_err(cannot)?.file_name();
         let Some(provider) = name.to_str().and_then(|name| name.strip_prefix("provider-")) else { continue };
+        if !root.join("crates").join(&name).is_dir() {
+            continue;
+        }
         let path = generated(provider);
         if let Some(bytes) = files::read(&root.join(&path), MOST_BYTES)? {
             // One that is not UTF-8 is stale like any other.
@@ -72,7 +79,8 @@ fn difference(path: &str, there: &str, wanted: &str) -> String {
     let (bold, cyan) = (Style::new().bold(), AnsiColor::Cyan.on_default());
     let (red, green) = (AnsiColor::Red.on_default(), AnsiColor::Green.on_default());
     let mut shown = format!("{bold}--- {path}{bold:#}\n{bold}+++ {path} (as the tables want it){bold:#}\n");
-    let diff = TextDiff::from_lines(there, wanted);
+    // A file that changed everywhere has no short difference, and nobody reads the shortest.
+    let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(there, wanted);
     for hunk in diff.unified_diff().context_radius(CONTEXT).iter_hunks() {
         shown.push_str(&format!("{cyan}{}{cyan:#}\n", hunk.header()));
         for change in hunk.iter_changes() {
@@ -81,8 +89,11 @@ fn difference(path: &str, there: &str, wanted: &str) -> String {
                 ChangeTag::Insert => ('+', green),
                 ChangeTag::Equal => (' ', Style::new()),
             };
+            // What is there may have been written by anyone; a `\r` at the end may be all that differs.
             let line = change.to_string_lossy();
-            shown.push_str(&format!("{style}{sign}{}{style:#}\n", line.trim_end_matches(['\n', '\r'])));
+            let words = printable(line.trim_end_matches('\n'));
+            let end = if line.ends_with('\n') { "" } else { " (no line end)" };
+            shown.push_str(&format!("{style}{sign}{words}{end}{style:#}\n"));
         }
     }
     shown

@@ -6,6 +6,10 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 /// Wide enough for a row's neighbourhood; a longer line is cut around the place.
 const WIDTH: usize = 120;
+/// Most faults of one page that are shown: who has more has another trouble.
+const MOST: usize = 500;
+/// A line longer than this is no row that anyone wrote, and is cut before it is rendered.
+const LONGEST_LINE: usize = 8_192;
 
 /// What is wrong at one place of a page, and how to mend it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +64,8 @@ pub(crate) fn render(path: &str, text: &str, faults: &[Fault], renderer: &Render
     let mut faults: Vec<&Fault> = faults.iter().collect();
     faults.sort_by_key(|fault| (fault.span.start, fault.span.end));
     let mut shown = String::new();
-    for fault in faults {
+    let more = faults.len().saturating_sub(MOST);
+    for fault in faults.into_iter().take(MOST) {
         let mut group = Group::with_title(Level::ERROR.primary_title(printable(&fault.title)));
         group = group.element(snippet(path, &lines, &fault.span, AnnotationKind::Primary, &fault.label));
         if let Some((span, label)) = &fault.earlier {
@@ -69,6 +74,9 @@ pub(crate) fn render(path: &str, text: &str, faults: &[Fault], renderer: &Render
         let group = group.element(Level::HELP.message(printable(&fault.help)));
         shown.push_str(&renderer.render(&[group]));
         shown.push_str("\n\n");
+    }
+    if more > 0 {
+        shown.push_str(&format!("and {more} more in {path}\n\n"));
     }
     shown
 }
@@ -91,14 +99,23 @@ fn snippet<'a>(
     kind: AnnotationKind,
     label: &str,
 ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-    let (number, start, line) = lines.at(span.start);
+    let (number, mut start, mut line) = lines.at(span.start);
+    let mut label = printable(label);
+    if line.len() > LONGEST_LINE {
+        let column = line.get(..span.start - start).unwrap_or_default().chars().count() + 1;
+        label.push_str(&format!(" (column {column} of a line of {} bytes)", line.len()));
+        let from = line.floor_char_boundary((span.start - start).saturating_sub(WIDTH));
+        let to = line.ceil_char_boundary((from + 4 * WIDTH).min(line.len()));
+        line = line.get(from..to).unwrap_or_default();
+        start += from;
+    }
     let within = |byte: usize| byte.saturating_sub(start).min(line.len());
     let place = within(span.start)..within(span.end);
-    Snippet::source(line).line_start(number).path(path).annotation(kind.span(place).label(printable(label)))
+    Snippet::source(line).line_start(number).path(path).annotation(kind.span(place).label(label))
 }
 
 /// A page may hold anything, so nothing but plain characters goes to a terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let shown = |character: char| if is_hidden(character) { format!("U+{:04X}", u32::from(character)) } else { character.into() };
     text.chars().map(shown).collect()
 }

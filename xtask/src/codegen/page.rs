@@ -15,6 +15,12 @@ const LONGEST_CELL: usize = 2_000;
 
 const MARKER: &str = "codegen:";
 
+/// A column that no table has but those that code is made of.
+const OURS: &str = "arti";
+
+/// What docs.rs and GitHub understand, so that a cell is plain text to both.
+const DIALECTS: Options = Options::ENABLE_TABLES.union(Options::ENABLE_STRIKETHROUGH).union(Options::ENABLE_FOOTNOTES);
+
 /// What a table is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Feeds {
@@ -53,15 +59,18 @@ pub(crate) struct Cell {
     pub(crate) text: String,
     /// The id of an `<a id="..."></a>` at the start.
     pub(crate) anchor: Option<String>,
+    /// Whether its form is a fault already, so that its words need not be judged.
+    pub(crate) is_faulty: bool,
 }
 
-/// Finds the marked tables. A table with a fault of its form is not among them, but all its faults are told.
+/// Finds the marked tables. One with a fault of its form is among them, so that its other faults are told as well.
 pub(crate) fn tables(text: &str) -> (Vec<Table>, Vec<Fault>) {
     let mut faults = hidden_characters(text);
     let mut tables = Vec::new();
     let mut marker: Option<Marker> = None;
+    let mut told = faults.len();
     let mut depth = 0_usize;
-    let mut events = Parser::new_ext(text, Options::ENABLE_TABLES).into_offset_iter();
+    let mut events = Parser::new_ext(text, DIALECTS).into_offset_iter();
     while let Some((event, span)) = events.next() {
         match event {
             Event::Start(Tag::HtmlBlock) => {
@@ -75,15 +84,12 @@ pub(crate) fn tables(text: &str) -> (Vec<Table>, Vec<Fault>) {
             Event::Start(Tag::Table(_)) => {
                 let content = events.by_ref().take_while(|(event, _)| !matches!(event, Event::End(TagEnd::Table)));
                 match marker.take() {
-                    None => content.for_each(drop),
-                    Some(marker) => {
-                        let known = faults.len();
-                        let table = read_table(text, marker, content, &mut faults);
-                        if faults.len() == known {
-                            tables.push(table);
-                        }
-                    }
+                    // A marker that has a fault itself may well be this table's.
+                    None if faults.len() > told => content.for_each(drop),
+                    None => without_marker(text, content, &mut faults),
+                    Some(marker) => tables.push(read_table(text, marker, content, &mut faults)),
                 }
+                told = faults.len();
             }
             Event::InlineHtml(html) if html.contains(MARKER) => faults.push(not_alone(&span)),
             Event::Rule => without_table(marker.take(), &mut faults),
@@ -149,6 +155,23 @@ fn without_table(marker: Option<Marker>, faults: &mut Vec<Fault>) {
     faults.push(Fault::new(&marker.span, "a marker without a table", "no table comes after this", help));
 }
 
+/// A table of codes that nothing marks is most often one whose marker is misspelt; what it fed would be taken away in silence.
+fn without_marker<'a>(text: &str, content: impl Iterator<Item = (Event<'a>, Range<usize>)>, faults: &mut Vec<Fault>) {
+    let mut is_header = true;
+    for (event, span) in content {
+        match event {
+            Event::End(TagEnd::TableHead) => is_header = false,
+            Event::Text(words) if is_header && words.trim().eq_ignore_ascii_case(OURS) => {
+                let help = "put `<!-- codegen: errors ServiceErrorCode -->` on a line of its own, right before the table";
+                let title = format!("a table with a column `{OURS}` and without a marker");
+                faults.push(Fault::new(&trimmed(text, span), title, "feeds nothing", help));
+            }
+            Event::InlineHtml(html) if html.contains(MARKER) => faults.push(not_alone(&span)),
+            _ => {}
+        }
+    }
+}
+
 fn read_table<'a>(
     text: &'a str,
     marker: Marker,
@@ -171,13 +194,13 @@ fn read_table<'a>(
             Event::End(TagEnd::TableCell) => {}
             Event::End(TagEnd::TableHead) => {
                 table.header_line = trimmed(text, span);
-                table.header = read_cells(split(text, &table.header_line), &cells, faults);
+                table.header = read_cells(text, split(text, &table.header_line), &cells, faults);
             }
             Event::End(TagEnd::TableRow) => {
                 let line = trimmed(text, span);
                 let parts = split(text, &line);
                 if parts.len() == table.header.len() {
-                    let cells = read_cells(parts, &cells, faults);
+                    let cells = read_cells(text, parts, &cells, faults);
                     table.rows.push(Row { line, cells });
                 } else {
                     faults.push(ragged(text, &line, &parts, table.header.len()));
@@ -206,12 +229,11 @@ fn read_table<'a>(
 fn ragged(text: &str, line: &Range<usize>, cells: &[Range<usize>], columns: usize) -> Fault {
     let parts = cells.len();
     if parts > columns {
-        // The one pipe that has a word at either side is the likely one; else the first cell that has no column.
-        let mut between = cells.windows(2).filter_map(|pair| match pair {
-            [one, next] if one.end + 1 == next.start => Some(one.end..next.start),
-            _ => None,
-        });
-        let pipe = between.next().filter(|_| between.next().is_none());
+        // A pipe that has a word at either side is the likely one, unless all are so; else the first cell that has no column.
+        let between = |pair: &&[Range<usize>]| matches!(pair, [one, next] if one.end + 1 == next.start);
+        let is_dense = cells.windows(2).all(|pair| between(&pair));
+        let pipe = cells.windows(2).find(|pair| !is_dense && between(pair));
+        let pipe = pipe.and_then(|pair| Some(pair.first()?.end..pair.last()?.start));
         let last = cells.get(columns).filter(|span| !span.is_empty());
         let span = &pipe.or_else(|| last.cloned()).unwrap_or_else(|| line.clone());
         let help = "a `|` inside a cell is written `\\|`, in a code span too";
@@ -227,14 +249,20 @@ fn ragged(text: &str, line: &Range<usize>, cells: &[Range<usize>], columns: usiz
     Fault::new(line, format!("a ragged row: {few} in a table of {columns} columns"), "cells are missing", help)
 }
 
-fn read_cells(spans: Vec<Range<usize>>, events: &[Vec<(Event<'_>, Range<usize>)>], faults: &mut Vec<Fault>) -> Vec<Cell> {
-    spans.into_iter().zip(events).map(|(span, events)| read_cell(span, events, faults)).collect()
+fn read_cells(
+    text: &str,
+    spans: Vec<Range<usize>>,
+    events: &[Vec<(Event<'_>, Range<usize>)>],
+    faults: &mut Vec<Fault>,
+) -> Vec<Cell> {
+    spans.into_iter().zip(events).map(|(span, events)| read_cell(text, span, events, faults)).collect()
 }
 
-fn read_cell(span: Range<usize>, events: &[(Event<'_>, Range<usize>)], faults: &mut Vec<Fault>) -> Cell {
+fn read_cell(text: &str, span: Range<usize>, events: &[(Event<'_>, Range<usize>)], faults: &mut Vec<Fault>) -> Cell {
     if span.len() > LONGEST_CELL {
         let title = format!("a cell of {} bytes", span.len());
         faults.push(Fault::new(&span, title, format!("at most {LONGEST_CELL} bytes"), "say it shorter"));
+        return Cell { span, is_faulty: true, ..Cell::default() };
     }
     let mut cell = Cell { span, ..Cell::default() };
     let mut events = events;
@@ -245,13 +273,11 @@ fn read_cell(span: Range<usize>, events: &[(Event<'_>, Range<usize>)], faults: &
         cell.anchor = Some(id.to_owned());
         events = rest;
     }
-    if let [(Event::Code(code), _)] = events {
-        cell.text = code.trim().to_owned();
-        return cell;
-    }
+    let is_code = matches!(events, [(Event::Code(_), _)]);
     for (event, span) in events {
         match event {
             Event::Text(words) => cell.text.push_str(words),
+            Event::Code(code) if is_code => cell.text.push_str(code),
             Event::Code(code) => {
                 cell.text.push('`');
                 cell.text.push_str(code);
@@ -261,11 +287,20 @@ fn read_cell(span: Range<usize>, events: &[(Event<'_>, Range<usize>)], faults: &
                 let help =
                     "a cell holds plain text and `code`; a sign that Markdown takes for markup is written with a `\\` before it";
                 faults.push(Fault::new(span, "markup in a cell", "neither plain text nor a code span", help));
+                cell.is_faulty = true;
                 break;
             }
         }
     }
     cell.text = cell.text.trim().to_owned();
+    if let Some(hidden) = cell.text.chars().find(|character| is_hidden(*character)) {
+        // One that stands in the page as it is was told of already; this is one such as `&#x202E;`.
+        if !text.get(cell.span.clone()).is_some_and(|source| source.contains(hidden)) {
+            let title = format!("a character that cannot be seen: U+{:04X}", u32::from(hidden));
+            faults.push(Fault::new(&cell.span, title, "in this cell", "take it out"));
+        }
+        cell.is_faulty = true;
+    }
     cell
 }
 
@@ -301,19 +336,18 @@ fn trimmed(text: &str, span: Range<usize>) -> Range<usize> {
     start..start + source.trim().len()
 }
 
-/// What a reader cannot see may say something else than what he reads, so it is nowhere in a page.
+/// What a reader cannot see may say something else than what he reads, so it is nowhere in a page. The first of each line is told.
 fn hidden_characters(text: &str) -> Vec<Fault> {
-    let mut before = ' ';
     let mut faults = Vec::new();
-    let mut characters = text.char_indices().peekable();
-    while let Some((at, character)) = characters.next() {
-        let is_line_end = character == '\n' || (character == '\r' && matches!(characters.peek(), Some((_, '\n'))));
-        if is_hidden(character) && !is_line_end && !is_hidden(before) {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let words = line.strip_suffix('\n').map_or(line, |line| line.strip_suffix('\r').unwrap_or(line));
+        if let Some((at, character)) = words.char_indices().find(|(_, character)| is_hidden(*character)) {
             let title = format!("a character that cannot be seen: U+{:04X}", u32::from(character));
             let help = if character == '\t' { "write blanks" } else { "take it out" };
-            faults.push(Fault::new(&(at..at + character.len_utf8()), title, "here", help));
+            faults.push(Fault::new(&(start + at..start + at + character.len_utf8()), title, "here", help));
         }
-        before = if is_line_end { ' ' } else { character };
+        start += line.len();
     }
     faults
 }

@@ -154,7 +154,7 @@ fn errors(provider: &str, page: &str, table: &Errors) -> TokenStream {
         impl std::str::FromStr for #name {
             type Err = std::convert::Infallible;
 
-            fn from_str(code: &str) -> Result<Self, Self::Err> {
+            fn from_str(code: &str) -> Result<Self, std::convert::Infallible> {
                 Ok(Self::from_code(code))
             }
         }

@@ -138,5 +138,7 @@ fn places(text: &str) -> BTreeSet<String> {
 fn is_rust(kind: &CodeBlockKind<'_>) -> bool {
     let CodeBlockKind::Fenced(info) = kind else { return true };
     let mut words = info.split([',', ' ', '\t']).filter(|word| !word.is_empty());
-    words.all(|word| RUST.contains(&word) || word.starts_with("edition"))
+    // rustdoc takes a block for Rust if any word says so, or if no word says otherwise.
+    let is_said = info.split([',', ' ', '\t']).any(|word| word == "rust" || word.starts_with("ignore"));
+    is_said || words.all(|word| RUST.contains(&word) || word.starts_with("edition"))
 }

@@ -699,7 +699,7 @@ impl std::error::Error for KlikooErrorCode {}
 /// As [`from_code`](Self::from_code).
 impl std::str::FromStr for KlikooErrorCode {
     type Err = std::convert::Infallible;
-    fn from_str(code: &str) -> Result<Self, Self::Err> {
+    fn from_str(code: &str) -> Result<Self, std::convert::Infallible> {
         Ok(Self::from_code(code))
     }
 }

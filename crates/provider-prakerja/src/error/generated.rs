@@ -514,7 +514,7 @@ impl std::error::Error for PrakerjaErrorCode {}
 /// As [`from_code`](Self::from_code).
 impl std::str::FromStr for PrakerjaErrorCode {
     type Err = std::convert::Infallible;
-    fn from_str(code: &str) -> Result<Self, Self::Err> {
+    fn from_str(code: &str) -> Result<Self, std::convert::Infallible> {
         Ok(Self::from_code(code))
     }
 }
