@@ -104,8 +104,9 @@ fn snippet<'a>(
     if line.len() > LONGEST_LINE {
         let column = line.get(..span.start - start).unwrap_or_default().chars().count() + 1;
         label.push_str(&format!(" (column {column} of a line of {} bytes)", line.len()));
-        let from = line.floor_char_boundary((span.start - start).saturating_sub(WIDTH));
-        let to = line.ceil_char_boundary((from + 4 * WIDTH).min(line.len()));
+        let (before, after) = line.split_at_checked(span.start - start).unwrap_or((line, ""));
+        let from = before.char_indices().rev().nth(WIDTH).map_or(0, |(at, _)| at);
+        let to = before.len() + after.char_indices().nth(4 * WIDTH).map_or(after.len(), |(at, _)| at);
         line = line.get(from..to).unwrap_or_default();
         start += from;
     }

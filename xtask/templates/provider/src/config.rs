@@ -1,0 +1,98 @@
+//! Settings and their checks.
+
+use std::ffi::OsString;
+use std::fmt;
+
+use http::Uri;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use token_core::settings::{Environment, SettingsCheck, SettingsError};
+
+use crate::PROVIDER;
+
+/// Where the service hands out tokens, below the base URL.
+const TOKEN_PATH: &str = "/oauth/token";
+
+/// The settings, as they stand in a configuration file. All but the scope are needed.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Config {
+    /// The base URL, to which the path of the token endpoint is added.
+    pub base_url: Option<String>,
+    /// The client id.
+    pub client_id: Option<String>,
+    /// The client secret.
+    #[serde(deserialize_with = "token_core::settings::deserialize_secret")]
+    pub client_secret: Option<SecretString>,
+    /// The scopes to ask for, parted by spaces. Without it the service decides.
+    pub scope: Option<String>,
+}
+
+impl Config {
+    /// Reads the settings by `lookup`, which gives the value of an environment variable.
+    pub(crate) fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, SettingsError> {
+        let mut environment = Environment::new(PROVIDER, lookup);
+        let config = Self {
+            base_url: environment.required("NEW_SERVICE_BASE_URL"),
+            client_id: environment.required("NEW_SERVICE_CLIENT_ID"),
+            client_secret: environment.required_secret("NEW_SERVICE_CLIENT_SECRET"),
+            scope: environment.optional("NEW_SERVICE_SCOPE"),
+        };
+        environment.finish(config)
+    }
+
+    /// Checks every setting and notes what is wrong.
+    pub(crate) fn check(&self, check: &mut SettingsCheck) -> Option<Settings> {
+        let base_url = check.base_url(
+            "base_url",
+            self.base_url.as_deref(),
+            "write the address that came with the credentials, as `https://service.example`",
+        );
+        let client_id = check.ascii("client_id", self.client_id.as_deref(), "give the client id that the service issued");
+        let client_secret =
+            check.secret("client_secret", self.client_secret.as_ref(), "give the client secret that the service issued");
+        if let Some(scope) = &self.scope {
+            check.ascii("scope", Some(scope), "name scopes, parted by spaces, or leave the setting out");
+        }
+        if base_url.as_ref().is_some_and(|url| url.path().ends_with(TOKEN_PATH)) {
+            check.fault("base_url", format!("ends in `{TOKEN_PATH}`"), "leave that out: it is added");
+        }
+        Some(Settings {
+            token_url: base_url?.join(TOKEN_PATH).ok()?,
+            client_id: client_id?.to_owned(),
+            client_secret: client_secret?.into(),
+            scope: self.scope.clone(),
+        })
+    }
+}
+
+/// Shows which settings are there. A base URL may hold a password by mistake, so it is not shown either.
+impl fmt::Debug for Config {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Config")
+            .field("has_base_url", &self.base_url.is_some())
+            .field("client_id", &self.client_id)
+            .field("has_client_secret", &self.client_secret.is_some())
+            .field("scope", &self.scope)
+            .finish()
+    }
+}
+
+/// Settings that passed their checks.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) token_url: Uri,
+    pub(crate) client_id: String,
+    client_secret: SecretString,
+    pub(crate) scope: Option<String>,
+}
+
+impl Settings {
+    /// For the request's body, and for taking it out of what the service says.
+    pub(crate) fn expose_client_secret(&self) -> &str {
+        self.client_secret.expose_secret()
+    }
+}
