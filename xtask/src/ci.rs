@@ -4,7 +4,7 @@ mod docs;
 
 use std::time::Instant;
 
-use crate::step::{self, Failure, cargo, output, root};
+use crate::step::{self, Failure, cargo, output, root, say};
 use crate::{codegen, dependencies, tidy, walkthrough};
 
 struct Check {
@@ -34,7 +34,7 @@ const CARGO_DENY: &str = "0.20.2";
 
 pub(crate) fn list() {
     for check in CHECKS {
-        println!("{:<14}{}", check.name, check.what);
+        say!("{:<14}{}", check.name, check.what);
     }
 }
 
@@ -47,15 +47,15 @@ pub(crate) fn run(names: &[String]) -> Result<(), Failure> {
     let began = Instant::now();
     let mut times = Vec::new();
     for check in CHECKS.iter().filter(|check| names.is_empty() || names.iter().any(|name| name == check.name)) {
-        println!("== {}: {}", check.name, check.what);
+        say!("== {}: {}", check.name, check.what);
         let began = Instant::now();
         (check.run)().map_err(|error| Failure::Found(format!("check `{}`: {error}", check.name)))?;
         times.push((check.name, began.elapsed().as_secs()));
     }
     for (name, seconds) in times {
-        println!("{name:<14}{seconds:>5} s");
+        say!("{name:<14}{seconds:>5} s");
     }
-    println!("{:<14}{:>5} s", "all passed", began.elapsed().as_secs());
+    say!("{:<14}{:>5} s", "all passed", began.elapsed().as_secs());
     Ok(())
 }
 
@@ -111,7 +111,7 @@ fn licences() -> Result<(), String> {
     let tools = root().join("target/tools");
     if !installed && !tools.join("bin/cargo-deny").exists() {
         let folder = tools.to_string_lossy().into_owned();
-        println!("cargo-deny is not here; installing it under `target/tools`");
+        say!("cargo-deny is not here; installing it under `target/tools`");
         run_cargo(&[
             "install",
             "cargo-deny",

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::files;
-use crate::step::Failure;
+use crate::step::{Failure, say};
 
 pub(crate) use check::{Columns, ERROR_COLUMNS, UNFILLED, anchor};
 pub(crate) use fault::{coloured, is_hidden, render as render_faults};
@@ -130,16 +130,16 @@ fn write(root: &Path, wanted: &BTreeMap<String, String>, found: &BTreeMap<String
     let mut changed = 0;
     for (path, text) in wanted.iter().filter(|(path, text)| found.get(*path) != Some(text)) {
         files::replace(&root.join(path), text)?;
-        println!("wrote {path}");
+        say!("wrote {path}");
         changed += 1;
     }
     for path in orphans {
         fs::remove_file(root.join(path)).map_err(|error| format!("cannot remove `{path}`: {error}"))?;
-        println!("removed {path}, which no page feeds");
+        say!("removed {path}, which no page feeds");
         changed += 1;
     }
     if changed == 0 {
-        println!("{} generated files, all up to date", wanted.len());
+        say!("{} generated files, all up to date", wanted.len());
     }
     Ok(())
 }

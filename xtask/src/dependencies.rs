@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::step::{cargo, output, root};
+use crate::step::{cargo, output, root, say};
 
 /// What holds for a library.
 struct Rule {
@@ -43,7 +43,7 @@ pub(crate) fn check() -> Result<(), String> {
     let reqwest = tree_of_reqwest()?;
     let own = libraries()?;
     let mut faults = Vec::new();
-    println!("{:<20} {:>9} {:>14}", "library", "packages", "over reqwest");
+    say!("{:<20} {:>9} {:>14}", "library", "packages", "over reqwest");
     for library in &own {
         let Some(rule) = rule_of(library) else {
             faults.push(format!("{library} has no row in `xtask/src/dependencies.rs` that says on whom it may depend"));
@@ -54,7 +54,7 @@ pub(crate) fn check() -> Result<(), String> {
         let tree = tree(&["--package", library, "--edges", "normal"])?;
         // Itself is no package that it adds.
         let over = tree.difference(&reqwest).count().saturating_sub(1);
-        println!("{library:<20} {:>9} {over:>14}", tree.len());
+        say!("{library:<20} {:>9} {over:>14}", tree.len());
 
         let names: BTreeSet<String> = whole.iter().filter_map(|package| package.split(' ').next()).map(str::to_owned).collect();
         for used in names.intersection(&own).filter(|used| *used != library) {

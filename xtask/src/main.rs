@@ -89,7 +89,7 @@ fn run(task: Task) -> Result<(), Failure> {
         Task::Codegen(mode) => codegen::run(&root, mode),
         Task::Dependencies => dependencies::check().map_err(Failure::Found),
         Task::Help => {
-            print!("{HELP}");
+            step::print(HELP);
             Ok(())
         }
         Task::Import { service, file, write } => import::run(&root, &service, &file, write),

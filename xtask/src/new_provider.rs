@@ -12,7 +12,7 @@ use self::name::Name;
 use self::template::{FILES, GENERATED, LISTINGS, Listing, PAGE, SYMLINKS, fill};
 use crate::codegen;
 use crate::files;
-use crate::step::{Failure, cargo, output};
+use crate::step::{self, Failure, cargo, output};
 
 /// Largest README that is read.
 const MOST_BYTES: u64 = 1024 * 1024;
@@ -30,7 +30,7 @@ pub(crate) fn run(root: &Path, name: &str) -> Result<(), Failure> {
             "warning: the new files could not be formatted: `rustup component add rustfmt`, then `cargo fmt --all`"
         );
     }
-    anstream::print!("{}", next_steps(&name));
+    step::print(&next_steps(&name));
     Ok(())
 }
 
@@ -134,7 +134,6 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::step;
 
     fn name(text: &str) -> Name {
         Name::parse(text).unwrap()

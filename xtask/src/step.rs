@@ -1,5 +1,6 @@
 //! Running a command and saying which one failed.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -17,6 +18,20 @@ impl From<String> for Failure {
     fn from(message: String) -> Self {
         Self::Trouble(message)
     }
+}
+
+/// Prints a line.
+macro_rules! say {
+    ($($words:tt)*) => {
+        $crate::step::print(&format!("{}\n", format_args!($($words)*)))
+    };
+}
+pub(crate) use say;
+
+/// Prints a text, in colours if somebody sees them.
+pub(crate) fn print(text: &str) {
+    // Whoever reads this may have stopped reading, as `head` does; that is no fault.
+    drop(anstream::stdout().write_all(text.as_bytes()));
 }
 
 static ROOT: OnceLock<PathBuf> = OnceLock::new();

@@ -10,17 +10,17 @@ mod words;
 use std::path::Path;
 
 use self::tree::{Finding, Findings, Tree};
-use crate::step::Failure;
+use crate::step::{Failure, say};
 
 /// Looks at every file and tells everything that is not as it should be.
 pub(crate) fn run(root: &Path) -> Result<(), Failure> {
     let (files, findings) = look(root)?;
     for finding in &findings {
-        println!("{finding}");
+        say!("{finding}");
     }
     match findings.len() {
         0 => {
-            println!("tidy: {files} files, and nothing to mend");
+            say!("tidy: {files} files, and nothing to mend");
             Ok(())
         }
         1 => Err(Failure::Found("tidy: one thing to mend".to_owned())),

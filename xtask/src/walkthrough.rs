@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
 use crate::files;
-use crate::step::{output, root};
+use crate::step::{output, root, say};
 
 const GUIDE: &str = "docs/adding-a-provider.md";
 /// Largest guide that is read.
@@ -48,11 +48,11 @@ pub(crate) fn check() -> Result<(), String> {
     }
     let copy = Copy::of(&root)?;
     for step in &steps {
-        println!("{}", step.shown());
+        say!("{}", step.shown());
         copy.follow(step)?;
     }
     for script in AFTERWARDS {
-        println!("afterwards: {script}");
+        say!("afterwards: {script}");
         copy.run(script).map_err(|error| format!("after all of `{GUIDE}`, `{script}` {error}"))?;
     }
     Ok(())

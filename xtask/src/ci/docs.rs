@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::step::{self, cargo, root};
+use crate::step::{self, cargo, root, say};
 use crate::{dependencies, files};
 
 /// Largest generated file, and largest page of the documentation, that is read.
@@ -27,7 +27,7 @@ pub(super) fn check() -> Result<(), String> {
         faults.extend(dead(&documentation, &provider, &urls)?);
     }
     if faults.is_empty() {
-        println!("{count} help URLs, and each leads to a place in the documentation");
+        say!("{count} help URLs, and each leads to a place in the documentation");
         return Ok(());
     }
     Err(format!("help that leads nowhere:\n  {}", faults.join("\n  ")))

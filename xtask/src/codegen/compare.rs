@@ -11,7 +11,7 @@ use similar::{ChangeTag, TextDiff};
 use super::fault::printable;
 use super::generated;
 use crate::files;
-use crate::step::Failure;
+use crate::step::{self, Failure, say};
 
 /// Largest generated file.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
@@ -48,10 +48,10 @@ pub(super) fn orphans<'a>(wanted: &BTreeMap<String, String>, found: &'a BTreeMap
 pub(super) fn check(wanted: &BTreeMap<String, String>, found: &BTreeMap<String, String>) -> Result<(), Failure> {
     let (shown, faults) = differences(wanted, found);
     if faults.is_empty() {
-        println!("{} generated files, all as the tables want them", wanted.len());
+        say!("{} generated files, all as the tables want them", wanted.len());
         return Ok(());
     }
-    anstream::print!("{shown}");
+    step::print(&shown);
     let list = faults.join("\n  ");
     Err(Failure::Found(format!("generated files are not what the tables say:\n  {list}\nMend it with `cargo xtask codegen`.")))
 }
