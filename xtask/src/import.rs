@@ -25,13 +25,18 @@ use self::rows::Found;
 use crate::codegen::page::{self, Feeds};
 use crate::codegen::{Columns, ERROR_COLUMNS, PAGES, UNFILLED, coloured, render_faults};
 use crate::files;
-use crate::step::Failure;
+use crate::step::{self, Failure};
 
 /// Largest page of a service.
 const MOST_BYTES: u64 = 10 * 1024 * 1024;
 /// Most lines of a table that a person reads.
 const MOST_LINES: usize = 200;
+/// Longest text of a cell of it, in characters.
+const LONGEST_SHOWN: usize = 300;
 const WIDTH: u16 = 140;
+
+/// What is said if most of our rows are gone.
+const PART: &str = "this page lists only some of the codes; nothing follows from the rows that it does not have";
 
 struct Service {
     name: &'static str,
@@ -44,7 +49,7 @@ struct Service {
 }
 
 const SERVICES: &[Service] = &[
-    Service { name: "klikoo", page: "APIs Response Code page", what: ("code", "codes"), read: |page, _| klikoo::read(page) },
+    Service { name: "klikoo", page: "APIs Response Code page", what: ("code", "codes"), read: klikoo::read },
     Service { name: "prakerja", page: "Create Token page", what: ("code", "codes"), read: prakerja::read },
     Service { name: "sehatmu", page: "Access Token page", what: ("text", "texts"), read: |page, _| sehatmu::read(page) },
 ];
@@ -52,7 +57,7 @@ const SERVICES: &[Service] = &[
 /// Compares a page with our table, or takes over what it says.
 pub(crate) fn run(root: &Path, service: &str, file: &Path, write: bool) -> Result<(), Failure> {
     let (said, outcome) = import(root, service, file, write);
-    anstream::print!("{said}");
+    step::print(&said);
     outcome
 }
 
@@ -84,21 +89,33 @@ fn import_into(said: &mut String, root: &Path, service: &str, file: &Path, write
         let entries = if unread.len() == 1 { "1 entry".to_owned() } else { format!("{} entries", unread.len()) };
         said.push_str(&format!("{}: {entries} could not be read, the first is `{first}`: is the page whole?\n", service.name));
     }
+    let bare = found.iter().filter(|found| found.code.is_some() && found.status.is_none() && found.name.is_none()).count();
+    if bare > 0 {
+        let codes = if bare == 1 { "1 code".to_owned() } else { format!("{bare} codes") };
+        said.push_str(&format!("{}: {codes} came without status and name, so these were not compared\n", service.name));
+    }
     if new + changed + gone == 0 {
         said.push_str(&format!("{}: {count}, all as in {path}\n", service.name));
-        let is_whole = unread.is_empty() || write;
-        return if is_whole { Ok(()) } else { Err(Failure::Found("the page could not be read as a whole".to_owned())) };
+        return if unread.is_empty() { Ok(()) } else { Err(Failure::Found("the page could not be read as a whole".to_owned())) };
     }
+    // A page about one endpoint has the codes of that endpoint.
+    let is_part = gone > rows.len() / 2;
     said.push_str(&shown(&found, &rows, &comparison));
     said.push_str(&format!("{}: {count} on the page; {new} new, {changed} changed, {gone} gone\n", service.name));
     if !write {
-        let command = format!("cargo xtask import --write {} {shown_file}", service.name);
-        let help = if new + changed == 0 {
+        let command = format!("cargo xtask import --write {} {}", service.name, quoted(&shown_file));
+        let help = if new + changed == 0 && is_part {
+            PART.to_owned()
+        } else if new + changed == 0 {
             "If the service dropped the rows that are gone, delete them by hand.".to_owned()
         } else {
             format!("Take over what is new and changed with `{command}`.")
         };
         return Err(Failure::Found(format!("the page and {path} differ\n{help}")));
+    }
+    if !unread.is_empty() {
+        // What belongs to an entry that was not read may stand with another one.
+        return Err(Failure::Found("the page could not be read as a whole, so nothing was written".to_owned()));
     }
     if new + changed > 0 {
         ours.take_over(root, service, &found, &rows, &comparison)?;
@@ -107,10 +124,18 @@ fn import_into(said: &mut String, root: &Path, service: &str, file: &Path, write
             if new > 0 { "fill in the `?` cells of the new rows" } else { "see whether meaning, kind and remedy still fit" };
         said.push_str(&format!("Now {cells}, then run `cargo xtask codegen`.\n"));
     }
-    if gone > 0 {
+    if is_part {
+        said.push_str(&format!("{PART}\n"));
+    } else if gone > 0 {
         said.push_str("The rows that are gone were kept: if the service dropped them, delete them by hand.\n");
     }
     Ok(())
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'/' | b'-');
+    if path.bytes().all(is_plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }
 
 /// Our page about a service, with its table of errors.
@@ -133,7 +158,7 @@ impl OurPage {
         let (tables, mut faults) = page::tables(&text);
         let mut errors = tables.into_iter().filter(|table| table.feeds == Feeds::Errors);
         let table = errors.next();
-        let columns = table.as_ref().and_then(|table| Columns::read(table, ERROR_COLUMNS, &mut faults));
+        let columns = table.as_ref().map(|table| Columns::read(table, ERROR_COLUMNS, &mut faults));
         if !faults.is_empty() {
             anstream::eprint!("{}", render_faults(&path, &text, &faults, &coloured()));
             return Err(Failure::Trouble(format!("{path} has faults; nothing was compared")));
@@ -180,7 +205,7 @@ impl OurPage {
 /// The differences, in a table for people.
 fn shown(found: &[Found], ours: &[Ours], comparison: &Comparison) -> String {
     let mut lines: Vec<[String; 5]> = Vec::new();
-    let line = |what: &str, code: &str, field: &str, ours: &str, page: &str| [what, code, field, ours, page].map(clean);
+    let line = |what: &str, code: &str, field: &str, ours: &str, page: &str| [what, code, field, ours, page].map(str::to_owned);
     for (found, known) in found.iter().zip(&comparison.page) {
         let Some(known) = known else {
             lines.push(line("new", found.code.as_deref().unwrap_or(UNFILLED), "", "", &found.shown()));
@@ -196,7 +221,14 @@ fn shown(found: &[Found], ours: &[Ours], comparison: &Comparison) -> String {
     table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
     table.set_header(["what", "code", "field", "ours", "page"]);
     let left_out = lines.len().saturating_sub(MOST_LINES);
-    table.add_rows(lines.into_iter().take(MOST_LINES));
+    table.add_rows(lines.into_iter().take(MOST_LINES).map(|line| line.map(|cell| shortened(&cell))));
     let more = if left_out == 0 { String::new() } else { format!("and {left_out} more\n") };
     format!("{table}\n{more}")
+}
+
+/// A text for a cell of the table.
+fn shortened(text: &str) -> String {
+    let short: String = text.chars().take(LONGEST_SHOWN).collect();
+    let end = if short.len() < text.len() { "..." } else { "" };
+    format!("{}{end}", clean(&short))
 }

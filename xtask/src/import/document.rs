@@ -11,7 +11,7 @@ const HEAD: usize = 16 * 1024;
 const MOST_MARKUP: usize = 500_000;
 
 /// Longest line that is read as Markdown.
-const LONGEST_LINE: usize = 8 * 1024;
+const LONGEST_LINE: usize = 4 * 1024;
 
 /// The words of a page, as a reader sees them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,9 @@ pub(super) struct Document {
 impl Document {
     pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
         let text = decode(bytes);
+        if is_encoded(&text) {
+            return Err("the page is encoded as quoted-printable; save it from the browser as HTML or text".to_owned());
+        }
         let is_html = is_html(&text);
         if !is_html && !html::has_tags(&text) {
             return Ok(Self { text, is_markdown: true });
@@ -100,6 +103,14 @@ fn is_nothing(character: char) -> bool {
     matches!(character, '\u{AD}' | '\u{200B}' | '\u{2060}' | '\u{FEFF}')
 }
 
+/// Whether a page was saved in one file with its images, its text encoded as in mail.
+fn is_encoded(text: &str) -> bool {
+    let head: String = text.chars().take(HEAD).map(|character| character.to_ascii_lowercase()).collect();
+    let encoding =
+        |line: &str| line.strip_prefix("content-transfer-encoding:").is_some_and(|value| value.trim() == "quoted-printable");
+    head.lines().any(encoding)
+}
+
 /// A page, or a piece of one. Markdown may hold tags too, but does not begin and end with them.
 fn is_html(text: &str) -> bool {
     let head: String = text.chars().take(HEAD).map(|character| character.to_ascii_lowercase()).collect();
@@ -153,6 +164,14 @@ mod tests {
         ];
         assert_eq!(html.map(is_html), [true; 6]);
         assert_eq!(text.map(is_html), [false; 7]);
+    }
+
+    #[test]
+    fn a_page_that_is_encoded_is_refused() {
+        let page = |encoding: &str| format!("MIME-Version: 1.0\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n<p>a</p>");
+        let error = Document::read(page("Quoted-Printable").as_bytes()).unwrap_err();
+        assert!(error.contains("as HTML or text"), "{error}");
+        assert!(Document::read(page("8bit").as_bytes()).is_ok());
     }
 
     #[test]

@@ -46,7 +46,7 @@ const BLOCKS: &[&str] = &[
 
 /// What else people write into Markdown.
 const INLINE: &[&str] =
-    &["a", "b", "br", "code", "em", "i", "img", "kbd", "small", "span", "strong", "sub", "sup", "td", "th", "tr", "u"];
+    &["a", "b", "br", "code", "em", "i", "img", "kbd", "q", "small", "span", "strong", "sub", "sup", "td", "th", "tr", "u"];
 
 /// What is in them is not shown. The tokenizer reads it as one text up to the end tag.
 const HIDDEN: &[&str] = &["iframe", "noembed", "noscript", "script", "style", "textarea", "title"];
@@ -125,6 +125,11 @@ struct Writer {
     row_has_cells: bool,
     is_hidden: bool,
     keeps_lines: bool,
+    /// How many lists are open.
+    lists: usize,
+    is_item: bool,
+    /// Where the `<code>` begins that is open.
+    code: Option<usize>,
 }
 
 impl Writer {
@@ -144,11 +149,19 @@ impl Writer {
             }
             "tr" => self.end_row(),
             // A row of a table in Markdown is one line, whatever is in its cells.
+            "q" => self.words("\u{201C}"),
             "br" => self.rest(if self.keeps_lines { Gap::Blank } else { Gap::Line }),
             _ => {
                 self.rest_around(name);
                 self.preformatted += usize::from(name == "pre");
                 self.is_hidden |= !self.keeps_lines && HIDDEN.contains(&name);
+                self.lists += usize::from(is_list(name));
+                // What belongs to an item of a list stays told from the next item.
+                self.is_item |= name == "li" && self.lists > 1;
+                if name == "code" && !self.is_in_cell && self.preformatted == 0 {
+                    self.fill_gap();
+                    self.code = Some(self.text.len());
+                }
             }
         }
     }
@@ -159,12 +172,18 @@ impl Writer {
         match name {
             "td" | "th" => self.is_in_cell = false,
             "tr" => self.end_row(),
+            "q" => {
+                self.gap = if self.gap == Gap::Blank { Gap::None } else { self.gap };
+                self.words("\u{201D}");
+            }
+            "code" => self.end_code(),
             _ => {
                 if matches!(name, "table" | "tbody" | "thead" | "tfoot") {
                     self.end_row();
                 }
                 self.rest_around(name);
                 self.preformatted = self.preformatted.saturating_sub(usize::from(name == "pre"));
+                self.lists = self.lists.saturating_sub(usize::from(is_list(name)));
             }
         }
     }
@@ -189,6 +208,16 @@ impl Writer {
                 self.fill_gap();
                 self.text.push_str(word);
             }
+        }
+    }
+
+    /// Puts quotation marks around a text; a word or a sample needs none.
+    fn end_code(&mut self) {
+        let Some(start) = self.code.take() else { return };
+        let code = self.text.get(start..).unwrap_or_default();
+        if code.split(' ').nth(2).is_some() && !code.contains(['{', '\n', '\t', '"', '\u{201C}']) {
+            self.text.insert(start, '\u{201C}');
+            self.text.push('\u{201D}');
         }
     }
 
@@ -220,7 +249,14 @@ impl Writer {
             Gap::Paragraph => "\n\n",
         };
         self.text.push_str(gap);
+        if std::mem::take(&mut self.is_item) && gap.ends_with('\n') {
+            self.text.push_str("  - ");
+        }
     }
+}
+
+fn is_list(name: &str) -> bool {
+    matches!(name, "ul" | "ol")
 }
 
 #[cfg(test)]
@@ -241,6 +277,10 @@ mod tests {
             ("<ul><li>a</li>\n<li>b</li></ul>", "a\n\nb"),
             ("<DIV>a</DIV>b<unknown>c", "a\n\nbc"),
             ("<pre>a</pre></pre><p>b  c", "a\n\nb c"),
+            ("<q>a b</q> <q> c </q>d", "\u{201C}a b\u{201D} \u{201C} c\u{201D}d"),
+            ("<ul><li>a<ul><li>b<li><p>c</ul><li>d</ul>e", "a\n\n  - b\n\n  - c\n\nd\n\ne"),
+            ("x <code>a b c</code> <code>a b</code> <code>{ a b c }</code>", "x \u{201C}a b c\u{201D} a b { a b c }"),
+            ("<pre><code>a b c</code></pre><table><tr><td><code>a b c</code>", "a b c\n\na b c"),
         ];
         for (html, wanted) in cases {
             assert_eq!(page(html), wanted, "{html}");

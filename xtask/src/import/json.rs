@@ -163,7 +163,7 @@ impl<'a> Reader<'a> {
                 Some(Token::Sign(first))
             }
             b'0'..=b'9' | b'-' => {
-                let is_part = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
+                let is_part = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E');
                 let length = rest.bytes().take_while(is_part).count();
                 self.at += length;
                 Some(Token::Number(rest.get(..length.min(LONGEST_KEY))?.to_owned()))
@@ -299,6 +299,7 @@ mod tests {
         let wanted = members(&[("a.b.c", "x"), ("a.b.n", "12"), ("a.b.c", "y"), ("l", "1"), ("l", "2")]);
         assert_eq!(read(text), wanted);
         assert_eq!(read(r#"{"a":{},"b":[],"c":[[]],"d":-1.5}"#), members(&[("d", "-1.5")]));
+        assert_eq!(read(r#"{"a":1.5e3,"b":2E+1}"#), members(&[("a", "1.5e3"), ("b", "2E+1")]));
         assert_eq!(read("{}"), None);
     }
 

@@ -15,10 +15,19 @@ const MOST_WORDS: usize = 6;
 /// Most headers of a page.
 const MOST_HEADERS: usize = 20_000;
 
-/// What a site puts above a sample of JSON.
-const NOISE: &[&str] = &["copy", "js", "json", "salin", "text"];
+/// Most marks between `Response` and its status.
+const MOST_MARKS: usize = 8;
+/// How far before a status at the start of a line its line begins.
+const MOST_INDENT: usize = 16;
+/// Most bytes after the `{` of what cannot be read that are searched for a code.
+const LONGEST_SAMPLE: usize = 200;
+/// Most lines of JSON whose numbers may stand together before it.
+const MOST_NUMBERS: usize = 60;
 
-const REASONS: &[&str] = &[
+/// What a site puts above a sample of JSON.
+const NOISE: &[&str] = &["copy", "javascript", "js", "json", "salin", "text"];
+
+pub(super) const REASONS: &[&str] = &[
     "Bad Request",
     "Unauthorized",
     "Payment Required",
@@ -47,39 +56,49 @@ struct Header {
     end: usize,
 }
 
-/// Reads the entries, and tells of those that have a name and no JSON that can be read.
+/// Reads the entries, and tells of those that have a name or a code and no JSON that can be read.
 pub(super) fn read(document: &Document, unread: &mut Vec<String>) -> Result<Vec<Found>, String> {
     let text = document.text.as_str();
     let mut rows = Rows::default();
     let mut header: Option<Header> = None;
     let mut headers = 0;
+    // Codes in what could not be read, and where they stand.
+    let mut broken: Vec<(usize, &str)> = Vec::new();
     let mut at = 0;
     while let Some(byte) = text.as_bytes().get(at) {
         at += 1;
         match byte {
-            b'R' | b'r' => {
-                if let Some(next) = header_at(text, at - 1) {
+            b'R' | b'r' | b'H' | b'h' | b'1'..=b'5' => {
+                let next = if byte.is_ascii_digit() { bare_header_at(text, at - 1) } else { header_at(text, at - 1) };
+                if let Some(next) = next {
                     headers += 1;
                     if headers > MOST_HEADERS {
                         return Err(format!("more than {MOST_HEADERS} responses: is this the right page?"));
                     }
                     let start = at - 1;
                     at = next.end;
-                    lost(text, header.replace(next), start, unread);
+                    lost(text, header.replace(next), start, &mut broken, unread);
                 }
             }
             b'{' => {
                 let start = at - 1;
                 let reading = json::object(text, start);
                 at = reading.end;
-                let Some(object) = reading.object else { continue };
-                let name = header.as_ref().map(|header| name(text.get(header.end..start).unwrap_or_default(), text, start));
+                let Some(object) = reading.object else {
+                    // Up to the next `{`, so that no byte is searched twice.
+                    let rest = text.as_bytes().get(at..).unwrap_or_default();
+                    let end = at + rest.iter().take(LONGEST_SAMPLE).take_while(|byte| **byte != b'{').count();
+                    let known = broken.last().map(|(_, code)| *code);
+                    broken.extend(code_in(text, start, end).filter(|code| known != Some(code)).map(|code| (start, code)));
+                    continue;
+                };
+                let name = header.as_ref().map(|header| name(header.end, text, start, reading.end));
                 match (header.take(), name) {
-                    (Some(header), Some(Ok(name))) => match code(&object) {
+                    (Some(header), Some(Ok(name))) => match code(&object).filter(|code| is_answer(&object, code)) {
                         // The answer of a success has a code too: `"errorCode": "0"`.
                         _ if header.status < 300 => {}
                         Some(code) => rows.add(found(code, Some(header.status), name, &object))?,
-                        None => lost(text, Some(header), start, unread),
+                        None => lost(text, Some(header), start, &mut broken, unread),
                     },
                     // Without a header of its own only what looks like a code of the service is one.
                     _ => {
@@ -92,7 +111,8 @@ pub(super) fn read(document: &Document, unread: &mut Vec<String>) -> Result<Vec<
             _ => {}
         }
     }
-    lost(text, header, text.len(), unread);
+    lost(text, header, text.len(), &mut broken, unread);
+    unread.extend(broken.into_iter().filter(|(_, code)| !rows.has(code)).map(|(_, code)| code.to_owned()));
     rows.all(LOOKED_FOR)
 }
 
@@ -100,27 +120,61 @@ fn found(code: &str, status: Option<u16>, name: Option<String>, object: &Object)
     Found { code: Some(code.to_owned()), status, name, message: object.first("message").map(str::to_owned) }
 }
 
-/// `Response 400`, with any marks or none between the two.
+/// `Response 400`, with any marks or none between the two, or `HTTP 400`, or `Response Status: 400`.
 fn header_at(text: &str, start: usize) -> Option<Header> {
-    let word = text.get(start..start + "Response".len())?;
-    if !word.eq_ignore_ascii_case("response") {
+    let rest = text.get(start..)?;
+    let rest = if let Some(rest) = after_word(rest, "http") {
+        // `HTTP/1.1`
+        rest.strip_prefix('/').map_or(rest, |rest| rest.trim_start_matches(['0', '1', '2', '3', '.']))
+    } else {
+        after_word(rest, "response").or_else(|| after_word(rest, "respons"))?
+    };
+    let rest = after_marks(rest);
+    let rest = after_word(rest, "status").map_or(rest, after_marks);
+    let rest = after_word(rest, "code").map_or(rest, after_marks);
+    status(text, rest)
+}
+
+/// `400 Bad Request` at the start of a line.
+fn bare_header_at(text: &str, start: usize) -> Option<Header> {
+    let header = status(text, text.get(start..)?)?;
+    let after = text.get(header.end..)?;
+    let reason = after_marks(after);
+    if reason.len() == after.len() || !reason.starts_with(|first: char| first.is_ascii_alphabetic()) {
         return None;
     }
-    let rest = text.get(start + word.len()..)?;
-    let marks: usize = rest.chars().take(8).take_while(|mark| is_mark(*mark)).map(char::len_utf8).sum();
-    let rest = rest.get(marks..)?;
-    let status = rest.get(..3).filter(|status| status.bytes().all(|byte| byte.is_ascii_digit()))?;
-    let is_longer = rest.get(3..)?.starts_with(|next: char| next.is_ascii_digit());
+    let before = text.as_bytes().get(start.saturating_sub(MOST_INDENT)..start)?;
+    let is_mark = |byte: &u8| is_mark(char::from(*byte)) || !byte.is_ascii();
+    let marks = before.iter().rev().take_while(|byte| **byte != b'\n' && is_mark(byte)).count();
+    let is_start = marks == start || before.iter().rev().nth(marks) == Some(&b'\n');
+    (is_start && REASONS.iter().any(|known| after_word(reason, known).is_some())).then_some(header)
+}
+
+/// The header that ends with the status at the start of `rest`.
+fn status(text: &str, rest: &str) -> Option<Header> {
+    let (status, after) = rest.split_at_checked(3).filter(|(status, _)| status.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let is_longer = after.starts_with(|next: char| next.is_ascii_digit());
     let status = status.parse().ok().filter(|status| (100..600).contains(status) && !is_longer)?;
-    Some(Header { status, end: start + word.len() + marks + 3 })
+    Some(Header { status, end: text.len() - after.len() })
+}
+
+/// What comes after a word, however its letters are written.
+fn after_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
+    text.split_at_checked(word.len()).filter(|(start, _)| start.eq_ignore_ascii_case(word)).map(|(_, rest)| rest)
+}
+
+fn after_marks(text: &str) -> &str {
+    let marks: usize = text.chars().take(MOST_MARKS).take_while(|mark| is_mark(*mark)).map(char::len_utf8).sum();
+    text.get(marks..).unwrap_or_default()
 }
 
 fn is_mark(mark: char) -> bool {
-    mark.is_whitespace() || matches!(mark, '*' | '`' | ':' | '-' | '_' | '#')
+    mark.is_whitespace() || matches!(mark, '*' | '`' | ':' | '-' | '_' | '#' | '(' | '[' | '>' | '|' | '+')
 }
 
-/// The name in what stands between a header's status and the `{` at `start`; an error if that is no header but prose.
-fn name(gap: &str, text: &str, start: usize) -> Result<Option<String>, ()> {
+/// The name in what stands between `from`, where a header's status ends, and its JSON from `start` to `end`; an error if that is no header but prose.
+fn name(from: usize, text: &str, start: usize, end: usize) -> Result<Option<String>, ()> {
+    let gap = text.get(from..start).unwrap_or_default();
     if gap.len() > LONGEST_HEADER {
         return Err(());
     }
@@ -131,16 +185,35 @@ fn name(gap: &str, text: &str, start: usize) -> Result<Option<String>, ()> {
         && let Some(last) = words.last_mut()
     {
         last.pop();
+    } else if let Some(last) = words.last_mut() {
+        // `ErrScopeNotMatch12345`: the numbers of all five lines.
+        let lines = text.get(start..end).unwrap_or_default().matches('\n').take(MOST_NUMBERS).count() + 1;
+        let numbers: String = (1..=lines).map(|line| line.to_string()).collect();
+        if lines > 1 && last.ends_with(&numbers) {
+            last.truncate(last.len() - numbers.len());
+        }
     }
     words.retain(|word| {
         let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
         !is_number && !NOISE.iter().any(|noise| noise.eq_ignore_ascii_case(word))
     });
-    match words.as_slice() {
-        [word] if is_name(word) => Ok(Some(word.clone())),
-        words if words.len() > MOST_WORDS => Err(()),
-        words => Ok(words.iter().find(|word| is_camel(word)).cloned()),
-    }
+    if words.len() > MOST_WORDS { Err(()) } else { Ok(best(&words).cloned()) }
+}
+
+/// The word that is a name: best one that begins with `Err`, then one of words, then one with `_`.
+fn best(words: &[String]) -> Option<&String> {
+    let first = |is: fn(&str) -> bool| words.iter().find(|word| is(word));
+    first(is_own).or_else(|| first(is_camel)).or_else(|| first(is_snake))
+}
+
+/// `ErrScopeNotMatch`
+fn is_own(word: &str) -> bool {
+    word.starts_with("Err") && is_camel(word)
+}
+
+/// `invalid_request`
+fn is_snake(word: &str) -> bool {
+    is_name(word) && word.contains('_')
 }
 
 /// The words after a header's status and its reason.
@@ -178,6 +251,27 @@ fn code(object: &Object) -> Option<&str> {
     (!code.is_empty() && code != "0" && code.len() <= LONGEST_CODE && code.bytes().all(is_plain)).then_some(code)
 }
 
+/// Whether an object after a header is the answer: a request may have a `code` too.
+fn is_answer(object: &Object, code: &str) -> bool {
+    is_of_the_service(code) || (object.first("message").is_some() && !code.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The first code of the service that stands between two places of a text.
+fn code_in(text: &str, start: usize, end: usize) -> Option<&str> {
+    let end = (end..=text.len()).find(|end| text.is_char_boundary(*end))?;
+    let mut rest = text.get(start..end)?;
+    while let Some(at) = rest.find("ERR") {
+        let word = rest.get(at..)?;
+        let is_part = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+        let (code, after) = word.split_at_checked(word.bytes().take(LONGEST_CODE).take_while(is_part).count())?;
+        if is_of_the_service(code) {
+            return Some(code);
+        }
+        rest = after;
+    }
+    None
+}
+
 /// `ERROAUTH4024`, `ERRPLT10001`
 fn is_of_the_service(code: &str) -> bool {
     let rest = code.strip_prefix("ERR").unwrap_or_default();
@@ -187,14 +281,20 @@ fn is_of_the_service(code: &str) -> bool {
 }
 
 /// Tells of an entry that came to nothing before `end`, if it has a name: prose has none.
-fn lost(text: &str, header: Option<Header>, end: usize, unread: &mut Vec<String>) {
+fn lost(text: &str, header: Option<Header>, end: usize, broken: &mut Vec<(usize, &str)>, unread: &mut Vec<String>) {
     let Some(header) = header.filter(|header| header.status >= 300) else { return };
     let gap = text.get(header.end..end).unwrap_or_default();
-    let line: String = gap.trim_start().chars().take(LONGEST_HEADER).take_while(|end| !matches!(end, '\n' | '{')).collect();
-    if let [word] = words(&line).as_slice()
-        && is_camel(word)
-    {
+    let mut start: String = gap.trim_start().chars().take(LONGEST_HEADER).take_while(|end| *end != '{').collect();
+    let mut names = words(&start);
+    if names.len() > MOST_WORDS {
+        // Without JSON the page goes on with something else.
+        start.truncate(start.find('\n').unwrap_or(start.len()));
+        names = words(&start);
+    }
+    if let Some(word) = best(&names).filter(|word| names.len() <= MOST_WORDS && is_camel(word)) {
         unread.push(word.clone());
+        // It is told once, not by its code as well.
+        while broken.pop_if(|(at, _)| *at >= header.end).is_some() {}
     }
 }
 
@@ -253,6 +353,26 @@ mod tests {
             ("Response 400 Bad Request invalid\\_request", Some(400), Some("invalid_request")),
             ("Response 400 of the kind ErrToken", Some(400), Some("ErrToken")),
             ("Response 400 is what comes if something in the request is wrong ErrToken", None, None),
+            ("400 Bad Request ErrToken", Some(400), Some("ErrToken")),
+            ("x\n  \u{2022} **400 Bad Request** ErrToken", Some(400), Some("ErrToken")),
+            ("x 400 Bad Request ErrToken", None, None),
+            ("Response (422 Unprocessable Entity) ErrToken", Some(422), Some("ErrToken")),
+            ("HTTP 400 Bad Request ErrToken", Some(400), Some("ErrToken")),
+            ("HTTP/1.1 400 Bad Request ErrToken", Some(400), Some("ErrToken")),
+            ("https://400.example", None, None),
+            ("Response Status: 400 ErrToken", Some(400), Some("ErrToken")),
+            ("Response Status Code: `400` ErrToken", Some(400), Some("ErrToken")),
+            ("Response [400] ErrToken", Some(400), Some("ErrToken")),
+            ("Respons 400 ErrToken", Some(400), Some("ErrToken")),
+            // A word of prose is no name.
+            ("Response 400 Bad Request Contoh:", Some(400), None),
+            ("Response 400 Bad Request Example", Some(400), None),
+            ("Response 400 Body", Some(400), None),
+            ("Response 400 Bad Request\njavascript", Some(400), None),
+            ("Response 400 Bad Request JavaScript", Some(400), None),
+            ("Response 400 Bad Request Copied!", Some(400), None),
+            ("Response 403 Terlarang", Some(403), None),
+            ("Response 400 Bad Request GrantType ErrToken Contoh", Some(400), Some("ErrToken")),
             ("Response 4000 ErrToken", None, None),
             ("Response 700 ErrToken", None, None),
             ("", None, None),
@@ -262,11 +382,16 @@ mod tests {
             assert_eq!(rows(&text), [row("ERRPLT10001", status, name, "x")], "{text}");
         }
         // Where no line has a number, a 1 at the end is the name's.
-        let glued = rows("Response 401 Unauthorized ErrToken1{\"code\": \"E1\"}");
+        let glued = rows("Response 401 Unauthorized ErrToken1{\"code\": \"ERRX1\"}");
         assert_eq!(glued[0].name.as_deref(), Some("ErrToken1"));
-        let long = format!("Response 400 {} {{\"code\": \"E1\"}}", "E".repeat(LONGEST_NAME + 1));
+        let json = "{\n\"code\": \"ERRX1\",\n\"message\": \"x\",\n\"success\": false\n}";
+        for numbers in ["12345", "\n12345\n", "\n1\n2\n3\n4\n5\n"] {
+            let found = rows(&format!("Response 400 Bad Request ErrScopeNotMatch{numbers}{json}"));
+            assert_eq!(found, [row("ERRX1", Some(400), Some("ErrScopeNotMatch"), "x")]);
+        }
+        let long = format!("Response 400 {} {{\"code\": \"ERRX1\"}}", "ErrX".repeat(LONGEST_NAME / 4 + 1));
         assert_eq!(rows(&long)[0].name, None);
-        let without_message = rows("Response 400 Bad Request {\"code\": \"E1\"}");
+        let without_message = rows("Response 400 Bad Request {\"code\": \"ERRX1\"}");
         assert_eq!(without_message[0].message, None);
     }
 
@@ -281,6 +406,9 @@ mod tests {
             r#"Response 400 Bad Request ErrX {"code": "two words"}"#,
             r#"Response 400 Bad Request ErrX {"data": {"code": "ERROAUTH4033"}}"#,
             "response.data {}",
+            "Response: 400, 401, 500\nRequest body\n{ \"code\": \"CODE\" }",
+            "Response 400 Bad Request ErrX {\"code\": 400, \"message\": \"x\"}",
+            "Response 400 Bad Request ErrX {\"code\": \"4001\", \"message\": \"x\"}",
         ];
         for text in others {
             assert_eq!(rows(text), [], "{text}");
@@ -295,7 +423,7 @@ mod tests {
 
     #[test]
     fn an_entry_that_cannot_be_read_is_told_of() {
-        let text = "Response 400 Bad Request ErrFirst {\"code\": \"E1\"}\n\
+        let text = "Response 400 Bad Request ErrFirst {\"code\": \"ERRX1\"}\n\
             Response 400 Bad Request ErrBroken {\"code\": E2}\n\
             Response 400 is said in prose\nResponse 200 OtherName\n\
             Response 400 Bad Request ErrCodeless {\"message\": \"x\"}\n\
@@ -303,6 +431,25 @@ mod tests {
         let mut unread = Vec::new();
         assert_eq!(read(&page(text), &mut unread).unwrap().len(), 1);
         assert_eq!(unread, ["ErrBroken", "ErrCodeless", "ErrCut"]);
+        let cases = [
+            ("Response 400 Permintaan Buruk ErrNewOne {\"code\": x}", "ErrNewOne"),
+            ("- **Response 400** `ErrNewOne` Bad Request\n{'code': 'ERRX2'}", "ErrNewOne"),
+            ("Response 400 Bad Request\n\nErrNewOne\n\n{'code': 'ERRX2'}", "ErrNewOne"),
+            ("Response 400 Bad Request\n{'code': 'ERRX2'}", "ERRX2"),
+            ("{'code': 'ERRX2', 'message': 'ERRX1'}", "ERRX2"),
+            ("{'data': {'code': 'ERRX2'}}", "ERRX2"),
+            ("{\"data\": null, \"code\": \"ERRX2\", broken}", "ERRX2"),
+        ];
+        for (entry, wanted) in cases {
+            let mut unread = Vec::new();
+            read(&page(&format!("{text}{entry}").replace("ErrCut\n1{\n2  \"co", "\n")), &mut unread).unwrap();
+            assert_eq!(unread, ["ErrBroken", "ErrCodeless", wanted], "{entry}");
+        }
+        // What is read after all is not unread.
+        let mut unread = Vec::new();
+        let text = "try {\n x({\"ts\": 1.5e3, \"code\": \"ERRX1\", \"message\": \"x\"})";
+        assert_eq!(read(&page(text), &mut unread).unwrap(), [row("ERRX1", None, None, "x")]);
+        assert_eq!(unread, [""; 0]);
     }
 
     #[test]

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use super::document::clean;
+use crate::markdown;
 
-/// Most rows of a page, repeated ones too.
-const MOST_ROWS: usize = 10_000;
-/// Longest message, in characters, as in our tables.
+/// Most rows of a page, repeated ones too. The longest list has 32.
+const MOST_ROWS: usize = 1_000;
+/// Longest message, in characters, and longest cell of it, in bytes, as in our tables.
 const LONGEST_MESSAGE: usize = 1_000;
+const LONGEST_CELL: usize = 2_000;
 /// Longest code; what is longer is no code.
 pub(super) const LONGEST_CODE: usize = 64;
 /// Longest name; what is longer is no name.
@@ -33,6 +35,11 @@ impl Found {
         let status = self.status.map(|status| status.to_string());
         let message = self.message.as_ref().map(|message| format!("\"{message}\""));
         [status, self.name.clone(), message].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether it is nothing but a sample of JSON somewhere on the page, which may say anything.
+    fn is_sample(&self) -> bool {
+        self.code.is_some() && self.status.is_none()
     }
 
     /// Takes over what only the other says. `false` if the two do not say the same.
@@ -72,14 +79,21 @@ impl Rows {
             return Err(format!("more than {MOST_ROWS} codes: is this the right page?"));
         }
         // So many bytes are too many characters, whatever they are.
-        let is_long = |message: &String| message.len() > 16 * LONGEST_MESSAGE || clean(message).chars().count() > LONGEST_MESSAGE;
-        if found.message.as_ref().is_some_and(is_long) {
-            let code = found.code.map(|code| format!(" of `{code}`")).unwrap_or_default();
-            return Err(format!("the message{code} is longer than {LONGEST_MESSAGE} characters: is this the right page?"));
-        }
-        found.message = found.message.map(|message| clean(&message));
+        let plain = found.message.as_ref().map(|message| (message.len() <= 16 * LONGEST_MESSAGE).then(|| clean(message)));
+        found.message = match plain {
+            Some(Some(message)) if fits(&message) => Some(message),
+            None => None,
+            _ => {
+                let code = found.code.map(|code| format!(" of `{code}`")).unwrap_or_default();
+                return Err(format!("the message{code} is longer than a cell of ours may be: is this the right page?"));
+            }
+        };
         if let Some(known) = self.places.get(found.key()).and_then(|place| self.rows.get_mut(*place)) {
-            if known.merge(&found) {
+            if known.merge(&found) || (found.is_sample() && !known.is_sample()) {
+                return Ok(());
+            }
+            if known.is_sample() && !found.is_sample() {
+                *known = found;
                 return Ok(());
             }
             let (code, one, other) = (found.key(), known.shown(), found.shown());
@@ -92,10 +106,21 @@ impl Rows {
         Ok(())
     }
 
+    pub(super) fn has(&self, code: &str) -> bool {
+        self.places.contains_key(code)
+    }
+
     /// All of them; `looked_for` says what a page should have had if it has none.
     pub(super) fn all(self, looked_for: &str) -> Result<Vec<Found>, String> {
         if self.rows.is_empty() { Err(format!("no error code in this page; {looked_for}")) } else { Ok(self.rows) }
     }
+}
+
+/// Whether a cell of ours can hold a message.
+fn fits(message: &str) -> bool {
+    // With a backslash before every sign it is twice as long.
+    message.chars().count() <= LONGEST_MESSAGE
+        && (message.len() * 2 <= LONGEST_CELL || markdown::cell(message).len() <= LONGEST_CELL)
 }
 
 #[cfg(test)]
@@ -103,7 +128,7 @@ mod tests {
     use super::*;
 
     fn found(code: &str, name: Option<&str>, message: &str) -> Found {
-        Found { code: Some(code.to_owned()), status: None, name: name.map(str::to_owned), message: Some(message.to_owned()) }
+        Found { code: Some(code.to_owned()), status: Some(400), name: name.map(str::to_owned), message: Some(message.to_owned()) }
     }
 
     #[test]
@@ -114,12 +139,27 @@ mod tests {
         rows.add(found("E1", Some("First"), "a b")).unwrap();
         let error = rows.add(found("E1", Some("Other"), "a b")).unwrap_err();
         assert!(
-            error.starts_with("`E1` stands on the page twice and not alike:\n  First, \"a b\"\n  Other, \"a b\"\n"),
+            error.starts_with("`E1` stands on the page twice and not alike:\n  400, First, \"a b\"\n  400, Other, \"a b\"\n"),
             "{error}"
         );
         assert!(rows.add(found("E2", None, "a")).is_err());
         let first = found("E1", Some("First"), "a b");
         assert_eq!(rows.all("").unwrap(), [first, found("E2", None, "a b")]);
+    }
+
+    #[test]
+    fn a_row_with_a_status_wins_over_a_sample() {
+        let sample = |message: &str| Found { status: None, ..found("E1", None, message) };
+        for order in [["sample", "row"], ["row", "sample"]] {
+            let mut rows = Rows::default();
+            for which in order {
+                rows.add(if which == "row" { found("E1", Some("First"), "a") } else { sample("other") }).unwrap();
+            }
+            assert_eq!(rows.all("").unwrap(), [found("E1", Some("First"), "a")]);
+        }
+        let mut rows = Rows::default();
+        rows.add(sample("a")).unwrap();
+        assert!(rows.add(sample("b")).is_err());
     }
 
     #[test]
@@ -129,10 +169,15 @@ mod tests {
         for number in 1..MOST_ROWS {
             rows.add(found(&number.to_string(), None, "")).unwrap();
         }
-        assert!(rows.add(found("1", None, "")).unwrap_err().starts_with("more than 10000 codes"));
+        assert!(rows.add(found("1", None, "")).unwrap_err().starts_with("more than 1000 codes"));
         assert_eq!(rows.all("").unwrap().len(), MOST_ROWS);
         let error = Rows::default().add(found("F", None, &"é".repeat(LONGEST_MESSAGE + 1))).unwrap_err();
         assert!(error.starts_with("the message of `F` is longer"), "{error}");
+        for message in ["*".repeat(1_000), "|x".repeat(500)] {
+            assert!(Rows::default().add(found("F", None, &message)).is_ok(), "{message}");
+        }
+        // With its backslashes it has more bytes than characters.
+        assert!(Rows::default().add(found("F", None, &"*\u{4E2D}*".repeat(333))).is_err());
         assert_eq!(Rows::default().all("looked for x").unwrap_err(), "no error code in this page; looked for x");
     }
 }

@@ -16,6 +16,11 @@ const FEWEST_WORDS: usize = 3;
 const ISSUE: &str = "issue";
 const MOST_PLACES: usize = 100_000;
 
+/// What a field is called where it is described.
+const FIELD: &[&str] = &["field", "property", "properti", "array"];
+
+const BULLETS: &[char] = &['-', '*', '\u{2022}', '\u{25E6}', '\u{25AA}', '\u{2013}'];
+
 /// A text and where it stands on the page.
 type Place = (usize, String);
 
@@ -67,7 +72,8 @@ fn in_prose(text: &str) -> Result<Vec<Place>, String> {
     let mut texts = Vec::new();
     let mut count = 0;
     let mut at = 0;
-    while let Some(found) = text.get(at..).and_then(|rest| rest.find(ISSUE)).map(|found| at + found) {
+    let lower = text.to_ascii_lowercase();
+    while let Some(found) = lower.get(at..).and_then(|rest| rest.find(ISSUE)).map(|found| at + found) {
         count += 1;
         if count > MOST_PLACES {
             return Err(format!("more than {MOST_PLACES} times `{ISSUE}`: is this the right page?"));
@@ -85,12 +91,35 @@ fn in_prose(text: &str) -> Result<Vec<Place>, String> {
             at = end;
         } else {
             let length = paragraph(line, rest);
-            let quotations = quotations(rest.get(..length).unwrap_or_default());
+            // The word may stand in marks of its own.
+            let marks = ['`', '*', '_', '"', '\u{201D}', '\u{2019}', '\u{BB}'];
+            let paragraph = rest.get(..length).unwrap_or_default().trim_start_matches(marks);
+            let quotations = if is_description(line, paragraph) { quotations(paragraph) } else { Vec::new() };
             texts.extend(quotations.into_iter().map(|quotation| (at, quotation.to_owned())));
             at += length;
         }
     }
     Ok(texts)
+}
+
+/// Whether a paragraph describes the field, and not what to do with an issue. `rest` is what stands after the word.
+fn is_description(line: &str, rest: &str) -> bool {
+    let is_named = |text: &str| {
+        let mut words = text.split(|sign: char| !sign.is_alphanumeric());
+        words.any(|word| FIELD.iter().any(|field| field.eq_ignore_ascii_case(word)))
+    };
+    let has_colon = rest.trim_start().starts_with(':');
+    has_colon
+        || is_item(line.trim_start())
+        || is_named(line)
+        || is_named(rest)
+        || rest.lines().skip(1).any(|line| is_item(line.trim_start()))
+}
+
+/// Whether an item of a list begins here.
+fn is_item(start: &str) -> bool {
+    let number = start.trim_start_matches(|digit: char| digit.is_ascii_digit());
+    start.starts_with(BULLETS) || (number.len() < start.len() && number.starts_with(['.', ')']))
 }
 
 /// Whether a line begins as one of a JSON sample does, after the number of the line.
@@ -100,26 +129,38 @@ fn is_of_json(line: &str) -> bool {
     line.starts_with(['{', '}', '[', ']']) || line.strip_prefix('"').is_some_and(is_member)
 }
 
-/// How far the paragraph goes on in `rest`, if its first line is `line`: to a blank line, or one that begins something else.
+/// How far the paragraph goes on in `rest`, if its first line is `line`: to a blank line, or one that begins something else. A list that is indented more belongs to it.
 fn paragraph(line: &str, rest: &str) -> usize {
     let first = first_word(line);
-    let mut length = 0;
+    let margin = indent(line);
+    let (mut length, mut blank) = (0, 0);
     for (number, line) in rest.split_inclusive('\n').enumerate() {
-        let is_next = number > 0 && {
-            let start = line.trim_start();
-            // An item of a list, a heading, a fence, a sample, or the next of several lines that begin alike: `Properti ...`.
-            start.is_empty()
-                || start.starts_with(['-', '*', '•', '#', '`', '<', '|'])
-                || start.trim_start_matches(|digit: char| digit.is_ascii_digit()).starts_with(['.', ')'])
+        let start = line.trim_start();
+        if number > 0 && start.is_empty() {
+            blank += line.len();
+            continue;
+        }
+        let is_own = number == 0 || (is_item(start) && indent(line) > margin);
+        // An item of a list, a heading, a fence, a sample, or the next of several lines that begin alike: `Properti ...`.
+        let is_next = || {
+            blank > 0
+                || is_item(start)
+                || start.starts_with(['#', '<', '|'])
+                || start.starts_with("```")
                 || is_of_json(start)
                 || (!first.is_empty() && first_word(start) == first)
         };
-        if is_next {
+        if !is_own && is_next() {
             break;
         }
-        length += line.len();
+        length += blank + line.len();
+        blank = 0;
     }
     length
+}
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start().len()
 }
 
 /// The first word of a line, after the mark of a list.
@@ -132,8 +173,14 @@ fn first_word(line: &str) -> &str {
 fn quotations(paragraph: &str) -> Vec<&str> {
     let mut quotations = Vec::new();
     let mut rest = paragraph;
-    while let Some((_, mark, inside)) = cut(rest, &['"', '\u{201C}', '\u{201E}']) {
-        let closing: &[char] = if mark == '"' { &['"'] } else { &['\u{201C}', '\u{201D}'] };
+    while let Some((_, mark, inside)) = cut(rest, &['"', '\u{201C}', '\u{201E}', '\u{AB}', '\u{2018}', '`']) {
+        let closing: &[char] = match mark {
+            '"' => &['"'],
+            '\u{AB}' => &['\u{BB}'],
+            '\u{2018}' => &['\u{2019}'],
+            '`' => &['`'],
+            _ => &['\u{201C}', '\u{201D}'],
+        };
         let Some((quotation, _, after)) = cut(inside, closing) else { break };
         if quotation.split_whitespace().nth(FEWEST_WORDS - 1).is_some() {
             quotations.push(quotation);
@@ -174,10 +221,25 @@ mod tests {
             format!("- issue: \u{201E}{}\u{201C}\n\n{}", FIRST.replace('_', "\\_"), json(SECOND)),
             format!("```json\n{}\n```\nField issue has \"{SECOND}\".\nField other has \"some words of its own\".", json(FIRST)),
             format!("{}\n1{}", json(FIRST), json(SECOND).replace(", ", ",\n2 ").replace("}]", "\n3}]")),
-            format!("issue has \"{FIRST}\" or \"{SECOND}\" or again \"{FIRST}\" or \"value\" or \"two words\"\n{}", json(FIRST)),
+            format!("Issue: has \"{FIRST}\" or \"{SECOND}\" or again \"{FIRST}\" or \"value\" or \"two words\"\n{}", json(FIRST)),
+            format!("Properti ISSUE berisi \u{AB}{FIRST}\u{BB} atau \u{2018}{SECOND}\u{2019}"),
+            format!("Field `issue` has `{FIRST}` or `{SECOND}` and `no_text`"),
+            format!("- Field issue\n  - \"{FIRST}\"\n\n  - \"{SECOND}\"\n\n- Other \"some words of its own\""),
+            format!("1. issue is one of\n    \u{2022} `{FIRST}`\n    \u{2022} \"{SECOND}\"\n2. Other \"some words of its own\""),
         ];
         for text in cases {
             assert_eq!(texts(&text), [FIRST, SECOND], "{text}");
+        }
+        let html = [
+            format!("<ol><li>Properti issue: <q>{FIRST}</q> or <q>{SECOND}</q></li><li>Other <q>some words of its own</q></ol>"),
+            format!(
+                "<ul><li>Properti <code>issue</code><ul><li><code>{FIRST}</code></li><li><code>{SECOND}</code></li></ul></li><li>Other <code>some words of its own</code></ul>"
+            ),
+        ];
+        for text in html {
+            let document = Document::read(format!("<!doctype html>{text}").as_bytes()).unwrap();
+            let found = read(&document).unwrap().into_iter().map(|found| found.message.unwrap()).collect::<Vec<_>>();
+            assert_eq!(found, [FIRST, SECOND], "{text}");
         }
     }
 
@@ -191,6 +253,8 @@ mod tests {
             "issue\n- \"some words of its own\"",
             "1  \"issue\": [ { \"diagnostics\": \"some words of its own\" } ]",
             "issue: \"never closed and so on",
+            "Open an issue on GitHub, with the label \"needs more information please\".",
+            "An issue\nmay have the label \"needs more information please\".",
             "issue\n  \"diagnostics\": \"some words of its own\"",
             r#"{"resourceType": "Bundle", "issue": [{"details": {"text": "some words of its own"}}]}"#,
             r#"{"resourceType": "OperationOutcome", "text": "some words of its own"}"#,
@@ -204,8 +268,8 @@ mod tests {
 
     #[test]
     fn too_much_is_refused() {
-        let many = format!("issue {}", "\"some words of it\" ".repeat(MOST_TEXTS + 1));
-        let long = format!("issue \"{}\"", "word ".repeat(2_000));
+        let many = format!("issue: {}", "\"some words of it\" ".repeat(MOST_TEXTS + 1));
+        let long = format!("issue: \"{}\"", "word ".repeat(2_000));
         let places = "issue\n".repeat(MOST_PLACES + 1);
         for (text, wanted) in [
             (many, "more than 100 texts"),

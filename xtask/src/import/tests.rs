@@ -362,12 +362,87 @@ fn an_entry_that_cannot_be_read_keeps_the_page_from_being_all_as_ours() {
 }
 
 #[test]
+fn nothing_is_written_while_anything_is_unread() {
+    let cases = [
+        // All headers, and then all of the JSON: the last header has the first of it.
+        (
+            "prakerja",
+            "Response 400 Bad Request ErrOne\nResponse 400 Bad Request ErrTwo\n{\"code\": \"ERRX1\", \"message\": \"x\"}\n{\"code\": \"ERRX2\", \"message\": \"x\"}",
+            "`ErrOne`",
+        ),
+        ("klikoo", "| 400xx9999 | Baru |\n| ~~401xx6598~~ | Lama |", "`401xx6598`"),
+    ];
+    for (service, page, first) in cases {
+        let workspace = Workspace::new(service, &our_page(service));
+        let (said, outcome) = workspace.import(service, page, true);
+        assert!(said.contains(&format!("1 entry could not be read, the first is {first}")), "{said}");
+        assert!(matches!(outcome, Err(Failure::Found(message)) if message.ends_with("nothing was written")));
+        assert_eq!(workspace.ours(service), our_page(service));
+    }
+    // Not even if there is nothing to write.
+    let workspace = Workspace::new("klikoo", &our_page("klikoo"));
+    let page = format!("{}\n| 401xx6598 |", PAGES_OF[0].1[2]);
+    assert!(is_found(&workspace.import("klikoo", page, true).1));
+}
+
+#[test]
+fn a_page_with_some_of_the_codes_does_not_advise_to_delete_the_others() {
+    let workspace = Workspace::new("klikoo", &our_page("klikoo"));
+    let rows = |count: usize| KLIKOO.iter().take(count).map(|(code, message)| format!("{code}\t{message}\n")).collect::<String>();
+    let help = |count: usize| match workspace.import("klikoo", rows(count), false).1 {
+        Err(Failure::Found(message)) => message,
+        other => panic!("{other:?}"),
+    };
+    assert!(help(3).ends_with(PART), "{}", help(3));
+    assert!(help(4).ends_with("delete them by hand."), "{}", help(4));
+    for (count, wanted) in [(3, PART), (4, "delete them by hand.")] {
+        let (said, outcome) = workspace.import("klikoo", rows(count), true);
+        assert!(outcome.is_ok() && said.contains(wanted), "{said}");
+    }
+}
+
+#[test]
+fn codes_without_a_header_are_counted() {
+    let workspace = Workspace::new("prakerja", &our_page("prakerja"));
+    let page = format!("{}\n{{\"code\": \"ERROAUTH4099\", \"message\": \"x\"}}", PAGES_OF[1].1[0]);
+    let (said, _) = workspace.import("prakerja", page, false);
+    assert!(said.starts_with("prakerja: 1 code came without status and name, so these were not compared\n"), "{said}");
+    // One that a header has as well says nothing more.
+    let page = format!("contoh: {{\"code\": \"ERROAUTH4033\", \"message\": \"other\"}}\n{}", PAGES_OF[1].1[0]);
+    let (said, outcome) = workspace.import("prakerja", page, false);
+    assert!(outcome.is_ok() && said.starts_with("prakerja: 8 codes, all as in"), "{said}");
+}
+
+#[test]
+fn the_command_can_be_pasted() {
+    let cases = [("a/b-1_2.txt", "a/b-1_2.txt"), ("a b", "'a b'"), ("it's;$(x)", "'it'\\''s;$(x)'")];
+    for (path, wanted) in cases {
+        assert_eq!(quoted(path), wanted);
+    }
+    let workspace = Workspace::new("klikoo", &our_page("klikoo"));
+    let file = workspace.0.path().join("Response Code.md");
+    fs::write(&file, mutated("klikoo", PAGES_OF[0].1[2])).unwrap();
+    let message = match import(workspace.0.path(), "klikoo", &file, false).1 {
+        Err(Failure::Found(message)) => message,
+        other => panic!("{other:?}"),
+    };
+    assert!(message.contains("Response Code.md'`"), "{message}");
+}
+
+#[test]
+fn a_long_text_is_shown_in_part() {
+    assert_eq!(shortened(&"é".repeat(LONGEST_SHOWN)), "é".repeat(LONGEST_SHOWN));
+    assert_eq!(shortened(&"é".repeat(LONGEST_SHOWN + 1)), format!("{}...", "é".repeat(LONGEST_SHOWN)));
+}
+
+#[test]
 fn trouble_says_what_to_do() {
     let workspace = Workspace::new("prakerja", &our_page("prakerja"));
     let page = PAGES_OF[1].1[0];
     let cases = [
         (workspace.import("bank", page, false), "no page of `bank` can be read; the services are klikoo, prakerja, sehatmu"),
         (workspace.import("klikoo", PAGES_OF[0].1[0], false), "there is no `docs/providers/klikoo.md`"),
+        (workspace.import("prakerja", "Content-Transfer-Encoding: quoted-printable\n\n<p>=20", true), "save it from the browser"),
         (workspace.import("prakerja", "", true), "looked for entries such as `Response 400 Bad Request ErrName`"),
         (workspace.import("klikoo", page, true), "the page \"APIs Response Code\" has them"),
         (workspace.import("sehatmu", page, true), "the page \"Access Token\" has them"),
