@@ -124,6 +124,10 @@ pub(crate) fn printable(text: &str) -> String {
 /// Control, bidi and invisible characters: what a reader cannot see in a table.
 pub(crate) fn is_hidden(character: char) -> bool {
     use unicode_properties::{GeneralCategory as Category, UnicodeGeneralCategory};
+    // Most of a page is ASCII, and looking a category up takes time.
+    if character.is_ascii() {
+        return character.is_ascii_control();
+    }
     match character.general_category() {
         Category::Control
         | Category::Format
