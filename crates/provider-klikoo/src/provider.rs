@@ -74,6 +74,10 @@ impl TokenProvider for Klikoo {
 
     /// Nothing is kept here, so there is nothing to drop.
     fn invalidate(&self, _rejected: &Token) {}
+
+    fn is_cancel_safe(&self) -> bool {
+        true
+    }
 }
 
 impl fmt::Debug for Klikoo {

@@ -41,7 +41,10 @@ fn granted(reply: &Reply<'_>, object: &Object) -> Result<Token, Error> {
         check_token_type(token_type, &["Bearer"]).map_err(|fault| reply.invalid(fault))?;
     }
     let expiry = reply.expiry(ExpiryFormat::SecondsFromNow, data.get("expires_in"));
-    Token::bearer(SecretString::from(access_token), expiry, reply.asked_at()).build().map_err(|fault| reply.invalid(fault))
+    Token::bearer(SecretString::from(access_token), expiry, reply.asked_at())
+        .clock_offset(reply.clock_offset())
+        .build()
+        .map_err(|fault| reply.invalid(fault))
 }
 
 #[cfg(test)]

@@ -45,8 +45,10 @@ fn token(reply: &Reply<'_>, answer: &Object, kept: Option<&SecretString>) -> Res
     let scope = data.optional_text("scope").ok().flatten().unwrap_or_default();
     // "Timestamp in seconds" by the page, yet called `expires_in`, and no real value is public: so by its size.
     let expiry = reply.expiry(ExpiryFormat::ByMagnitude, data.get("expires_in"));
-    let mut builder =
-        Token::bearer(SecretString::from(access_token), expiry, reply.asked_at()).scope(scope).refresh_token(refresh_token);
+    let mut builder = Token::bearer(SecretString::from(access_token), expiry, reply.asked_at())
+        .clock_offset(reply.clock_offset())
+        .scope(scope)
+        .refresh_token(refresh_token);
     if let Some(text) = expiry_text(data) {
         builder = builder.expiry_as_received(&text);
     }

@@ -66,6 +66,10 @@ impl TokenProvider for SehatMu {
 
     /// Nothing is kept here, so there is nothing to drop.
     fn invalidate(&self, _rejected: &Token) {}
+
+    fn is_cancel_safe(&self) -> bool {
+        true
+    }
 }
 
 impl fmt::Debug for SehatMu {

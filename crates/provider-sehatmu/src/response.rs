@@ -28,6 +28,7 @@ pub(crate) fn token(reply: &Reply<'_>) -> Result<Token, Error> {
     let scope = object.optional_text("scope").ok().flatten().unwrap_or_default();
     Token::bearer(SecretString::from(access_token.as_str()), expiry(reply, &object), reply.asked_at())
         .scope(scope)
+        .clock_offset(reply.clock_offset())
         .build()
         .map_err(|fault| reply.invalid(fault))
 }

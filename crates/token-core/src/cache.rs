@@ -1,24 +1,35 @@
 //! Keeps one token, and asks for the next one once, whoever wants it.
 
 mod flight;
+mod held;
+mod observer;
 mod policy;
+mod runtime;
+mod snapshot;
 mod state;
+#[cfg(feature = "tracing")]
+mod trace;
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
-use tokio::runtime::Handle;
-use tokio::sync::watch;
+use http::HeaderValue;
 
-use self::flight::{Answer, Flight};
+use self::flight::{Answer, Flight, Landing, caught, within};
+use self::held::Held;
+pub use self::observer::{CacheEvent, Observer};
 pub use self::policy::CachePolicy;
-use self::state::{Held, State};
+use self::runtime::Runtime;
+pub use self::snapshot::{CacheCounts, CacheState, Freshness};
+use self::state::State;
 use crate::clock::{Clock, Moment, SystemClock};
 use crate::error::{Error, ErrorKind, Remedy};
 use crate::provider::TokenProvider;
-use crate::random;
 use crate::token::Token;
 
 /// Keeps a provider's token and asks for a new one when it is due.
@@ -26,10 +37,12 @@ use crate::token::Token;
 /// - A usable token is given at once. One that is due for a refresh is given too, and one refresh begins behind it.
 /// - When none is usable, one request is made, whoever asked; everyone who waits gets its answer, good or bad.
 /// - A failure is followed by a pause that grows, in which callers get the remembered error with the time left. Refused credentials and "too many requests" hold for a minute, or as long as the service says. No pause is for ever.
+/// - Tokens that an API refuses although they are fresh, or that are over when they come, make requests ever rarer.
 /// - A token is over by the earlier of wall clock and monotonic clock.
 ///
 /// A refresh is a task of its own that ends with its answer: a caller that goes away costs nothing and loses nothing.
 /// Making a cache starts no task; the first request needs a Tokio runtime. A clone is another handle to the same cache.
+/// When the last handle is gone, a request under way is cut off if the provider says that [nothing is lost by it](TokenProvider::is_cancel_safe), and the token is wiped.
 ///
 /// ```
 /// use token_core::{Error, Token, TokenCache, TokenProvider};
@@ -48,11 +61,14 @@ pub struct TokenCache<P> {
 }
 
 struct Shared<P> {
-    provider: P,
+    /// Read by every call, so it comes first.
+    current: ArcSwapOption<Held>,
     clock: Arc<dyn Clock>,
     policy: CachePolicy,
-    current: ArcSwapOption<Held>,
+    /// How many `TokenCache`s point here. The task of a request does as well, and is not counted.
+    handles: AtomicUsize,
     state: Mutex<State>,
+    provider: P,
 }
 
 /// What a caller gets who found no usable token.
@@ -60,7 +76,13 @@ enum Turn {
     /// One that landed meanwhile.
     Serve(Token),
     /// The answer of the request under way.
-    Wait(watch::Receiver<Option<Answer>>),
+    Wait(Wait),
+}
+
+struct Wait {
+    landing: Arc<Landing>,
+    /// When to look after a request that runs on another runtime, which may be one that nobody drives.
+    look_after: Option<Duration>,
 }
 
 impl<P: TokenProvider + 'static> TokenCache<P> {
@@ -73,14 +95,14 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
     /// Caches `provider` by `policy` and `clock`.
     #[must_use]
     pub fn with_policy(provider: P, policy: CachePolicy, clock: Arc<dyn Clock>) -> Self {
-        let shared = Shared { provider, clock, policy, current: ArcSwapOption::empty(), state: Mutex::new(State::default()) };
-        Self { shared: Arc::new(shared) }
+        let (current, handles, state) = (ArcSwapOption::empty(), AtomicUsize::new(1), Mutex::new(State::default()));
+        Self { shared: Arc::new(Shared { current, clock, policy, handles, state, provider }) }
     }
 
     /// Begins with a token that is already there, as from a login. It is judged like any other: a token that is over is not served.
     #[must_use]
     pub fn with_token(self, token: Token) -> Self {
-        let held = Held::new(token, &self.shared.policy, random::unit());
+        let held = self.shared.lock().given(token, &self.shared.policy);
         self.shared.current.store(Some(Arc::new(held)));
         self
     }
@@ -93,42 +115,118 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
     ///
     /// No token is usable and the request for one failed, or failed so recently that it is not repeated yet: [`Error::retry_after`] has the time left.
     pub async fn token(&self) -> Result<Token, Error> {
-        loop {
-            let now = self.shared.clock.now();
-            if let Some(token) = self.held(&now) {
-                return Ok(token);
-            }
-            let mut answer = match self.turn(&now)? {
-                Turn::Serve(token) => return Ok(token),
-                Turn::Wait(answer) => answer,
-            };
-            let policy = &self.shared.policy;
-            match answer.wait_for(Option::is_some).await.ok().and_then(|answer| (*answer).clone()) {
-                // A caller may come back to its future long after the answer landed, when the token in it is over.
-                Some(Answer::Given(token)) if Held::new(token.clone(), policy, 0.0).is_usable(&self.shared.clock.now()) => {
-                    return Ok(token);
-                }
-                Some(Answer::AskAgain | Answer::Given(_)) => {}
-                Some(Answer::Failed(error)) => return Err(error),
-                None => return Err(policy.error(ErrorKind::Internal, Remedy::Retry, flight::LOST)),
-            }
+        self.served(Token::clone).await
+    }
+
+    /// Gives a usable token as [`token`](Self::token) does, but waits no longer than `patience`; zero means not at all.
+    ///
+    /// # Errors
+    ///
+    /// As with [`token`](Self::token); or [`ErrorKind::Pending`]: a request is under way and goes on. [`RefreshUnderWay`], by [`Error::find_source`], says how far it is.
+    pub async fn token_within(&self, patience: Duration) -> Result<Token, Error> {
+        if let Some(token) = self.fresh(Token::clone) {
+            return Ok(token);
         }
+        let limit = async {
+            // On a runtime without timers nobody can wait for a time, so it counts as gone.
+            if !patience.is_zero() {
+                let _ = caught(self.shared.clock.sleep(patience)).await;
+            }
+            Ok(())
+        };
+        match within(Box::pin(self.usable_or_awaited()), limit).await {
+            Some(outcome) => outcome,
+            None => Err(self.pending()),
+        }
+    }
+
+    /// Gives the token that is held, if it is usable; never waits.
+    ///
+    /// If it is due or over, a request begins behind it, as with [`token`](Self::token), provided that a Tokio runtime runs here.
+    #[must_use]
+    pub fn try_token(&self) -> Option<Token> {
+        self.fresh(Token::clone).or_else(|| self.usable_or_begun())
+    }
+
+    /// Gives the value of an `Authorization` header, `Bearer ...`, built once for each token and marked sensitive.
+    ///
+    /// To tell the cache of a token that an API refused, take [`token`](Self::token) and its [`authorization`](Token::authorization) instead.
+    ///
+    /// # Errors
+    ///
+    /// As with [`token`](Self::token).
+    pub async fn authorization(&self) -> Result<HeaderValue, Error> {
+        self.served(|token| token.authorization().clone()).await
+    }
+
+    /// Gives the value of an `Authorization` header if the token that is held is usable; never waits. See [`try_token`](Self::try_token).
+    #[must_use]
+    pub fn try_authorization(&self) -> Option<HeaderValue> {
+        let value = |token: &Token| token.authorization().clone();
+        self.fresh(value).or_else(|| self.usable_or_begun().as_ref().map(value))
     }
 
     /// Drops `rejected` if it is the token that is held; another one stays. The next call asks for a new one.
     ///
     /// When an API refuses one fresh token after another, the requests for new ones become rarer and rarer.
     pub fn invalidate(&self, rejected: &Token) {
-        let now = self.shared.clock.now();
-        {
-            let mut state = self.shared.lock();
-            let current = self.shared.current.load_full();
-            if current.is_some_and(|held| held.token().has_same_access_token(rejected)) {
-                self.shared.current.store(None);
-                state.refused(rejected, &self.shared.policy, now);
+        let shared = &self.shared;
+        let now = shared.clock.now();
+        let events = {
+            let mut state = shared.lock();
+            let current = shared.current.load_full();
+            if let Some(held) = current.filter(|held| held.token().has_same_access_token(rejected)) {
+                shared.current.store(None);
+                state.refused(&held, &shared.policy, now);
             }
+            state.take_events()
+        };
+        shared.tell_all(&events);
+        shared.provider.invalidate(rejected);
+    }
+
+    /// How the cache stands now: for a health page, a log or a test.
+    #[must_use]
+    pub fn state(&self) -> CacheState {
+        let shared = &self.shared;
+        let mut state = shared.lock();
+        // The clock inside the lock, so that nothing in the state is later than it.
+        let now = shared.clock.now();
+        let held = shared.current.load();
+        let held = held.as_deref();
+        let freshness = match held {
+            Some(held) if !held.is_usable(&now) => Freshness::Empty,
+            Some(held) if held.is_due(&now) => Freshness::Due,
+            Some(_) => Freshness::Fresh,
+            None => Freshness::Empty,
+        };
+        CacheState {
+            freshness,
+            refreshing: state.flight.as_ref().map(|flight| now.monotonic_since(&flight.began)),
+            holding: state.pause_left(&now).and_then(|error| error.retry_after()),
+            is_closed: state.is_closed,
+            generation: state.generation(),
+            age: held.map(|held| now.elapsed_since(&held.token().requested_at())),
+            lifetime_left: held.and_then(|held| held.token().lifetime_left(&now)),
+            last_error: state.last_error.clone(),
+            counts: state.counts,
         }
-        self.shared.provider.invalidate(rejected);
+    }
+
+    /// Begins no more requests, on any handle, and waits for the one under way, so that nothing is lost when the program ends.
+    ///
+    /// A usable token is still given out; who would need a new one gets [`ErrorKind::Closed`].
+    pub async fn close(&self) {
+        let landing = {
+            let mut state = self.shared.lock();
+            state.is_closed = true;
+            state.flight.as_ref().map(|flight| Arc::clone(&flight.landing))
+        };
+        if let Some(landing) = landing {
+            // The request has a limit of its own, but may run on a runtime that nobody drives.
+            let limit = caught(self.shared.clock.sleep(self.shared.policy.longest_request));
+            let _ = within(landing.answer(), limit).await;
+        }
     }
 
     /// The provider that is asked for new tokens.
@@ -137,14 +235,81 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
         &self.shared.provider
     }
 
+    #[inline]
+    async fn served<T>(&self, take: impl Fn(&Token) -> T) -> Result<T, Error> {
+        match self.fresh(&take) {
+            Some(taken) => Ok(taken),
+            // In a box, so that a call that is served at once has a small future.
+            None => Box::pin(self.usable_or_awaited()).await.map(|token| take(&token)),
+        }
+    }
+
+    /// What `take` makes of the token that is held, if not even a coarse reading of the clocks can be wrong about it: the way of nearly every call.
+    #[inline]
+    fn fresh<T>(&self, take: impl FnOnce(&Token) -> T) -> Option<T> {
+        let held = self.shared.current.load();
+        // The clock after the token, so that a caller that was held up in between gets no token of the past.
+        let held = held.as_ref().filter(|held| held.is_surely_fresh(&self.shared.clock.coarse()))?;
+        self.shared.tell(&CacheEvent::Hit);
+        Some(take(held.token()))
+    }
+
     /// The token that is held, if it is usable. When it is due, a refresh begins behind it.
-    fn held(&self, now: &Moment) -> Option<Token> {
+    fn usable(&self, now: &Moment) -> Option<Token> {
         let held = self.shared.current.load();
         let held = held.as_ref().filter(|held| held.is_usable(now))?;
         if held.is_due(now) {
+            self.shared.tell(&CacheEvent::Due);
             self.refresh_behind(now);
+        } else {
+            self.shared.tell(&CacheEvent::Hit);
         }
         Some(held.token().clone())
+    }
+
+    fn usable_or_begun(&self) -> Option<Token> {
+        let now = self.shared.clock.now();
+        self.usable(&now).or_else(|| match self.turn(&now) {
+            Ok(Turn::Serve(token)) => Some(token),
+            Ok(Turn::Wait(_)) | Err(_) => None,
+        })
+    }
+
+    async fn usable_or_awaited(&self) -> Result<Token, Error> {
+        let shared = &self.shared;
+        let mut told = false;
+        loop {
+            let now = shared.clock.now();
+            if let Some(token) = self.usable(&now) {
+                return Ok(token);
+            }
+            let wait = match self.turn(&now)? {
+                Turn::Serve(token) => return Ok(token),
+                Turn::Wait(wait) => wait,
+            };
+            if !told {
+                shared.tell(&CacheEvent::Wait);
+                told = true;
+            }
+            let answer = match wait.look_after {
+                None => wait.landing.answer().await,
+                Some(after) => match within(wait.landing.answer(), caught(shared.clock.sleep(after))).await {
+                    Some(answer) => answer,
+                    None => continue,
+                },
+            };
+            match answer {
+                // A caller may come back to its future long after the answer landed, when the token in it is over.
+                Some(Answer::Given(held))
+                    if held.is_surely_fresh(&shared.clock.coarse()) || held.is_usable(&shared.clock.now()) =>
+                {
+                    return Ok(held.token().clone());
+                }
+                Some(Answer::AskAgain | Answer::Given(_)) => {}
+                Some(Answer::Failed(error)) => return self.usable(&shared.clock.now()).ok_or_else(|| error.clone()),
+                None => return Err(shared.policy.error(ErrorKind::Internal, Remedy::Retry, flight::LOST)),
+            }
+        }
     }
 
     fn refresh_behind(&self, now: &Moment) {
@@ -158,58 +323,109 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
         let due = self.shared.current.load().as_ref().is_some_and(|held| held.is_due(now));
         if due
             && !state.must_not_refresh(now)
-            && let Ok(runtime) = Handle::try_current()
+            && let Some(runtime) = Runtime::current()
         {
-            let flight = Flight::begin(&self.shared, &mut state, *now);
+            let flight = Flight::begin(&self.shared, &mut state, runtime, *now);
+            let events = state.take_events();
             drop(state);
-            flight.spawn(&runtime);
+            self.shared.tell_all(&events);
+            flight.spawn();
         }
     }
 
     fn turn(&self, now: &Moment) -> Result<Turn, Error> {
         let mut begun = None;
-        let (turn, late) = {
+        let (turn, late, events) = {
             let mut state = self.shared.lock();
             let late = state.give_up_late_flight(now, &self.shared.policy);
-            (self.join_or_begin(&mut state, now, &mut begun), late)
+            let turn = self.join_or_begin(&mut state, now, &mut begun);
+            (turn, late, state.take_events())
         };
-        // Both after the lock is gone: this wakes callers, and a task that is spawned on a dying runtime ends at once, which takes the lock.
+        // All of it after the lock is gone: this wakes callers, and a task that is spawned on a dying runtime ends at once, which takes the lock.
         if let Some(late) = late {
             let error = self.shared.policy.error(ErrorKind::Internal, Remedy::Retry, flight::TOO_LATE);
-            late.send_replace(Some(Answer::Failed(error)));
+            late.land(Answer::Failed(error));
         }
-        if let Some((flight, runtime)) = begun {
-            flight.spawn(&runtime);
+        self.shared.tell_all(&events);
+        if let Some(flight) = begun {
+            flight.spawn();
         }
         turn
     }
 
-    fn join_or_begin(&self, state: &mut State, now: &Moment, begun: &mut Option<(Flight<P>, Handle)>) -> Result<Turn, Error> {
+    fn join_or_begin(&self, state: &mut State, now: &Moment, begun: &mut Option<Flight<P>>) -> Result<Turn, Error> {
+        let policy = &self.shared.policy;
         // A refresh may have landed between the first look and the lock.
         if let Some(held) = self.shared.current.load().as_ref().filter(|held| held.is_usable(now)) {
             return Ok(Turn::Serve(held.token().clone()));
         }
-        if let Some(answer) = state.flight() {
-            return Ok(Turn::Wait(answer));
+        let runtime = Runtime::current();
+        if let Some(flight) = &state.flight {
+            let is_elsewhere = runtime.is_some_and(|runtime| runtime.id() != flight.runtime);
+            let left = policy.longest_request.saturating_sub(now.monotonic_since(&flight.began));
+            return Ok(Turn::Wait(Wait { landing: Arc::clone(&flight.landing), look_after: is_elsewhere.then_some(left) }));
         }
         if let Some(error) = state.pause_left(now) {
             return Err(error);
         }
-        let runtime = Handle::try_current().map_err(|_| {
-            let message = "no Tokio runtime runs here, and a request needs one";
-            self.shared.policy.error(ErrorKind::Internal, Remedy::FixConfiguration, message)
-        })?;
-        let flight = Flight::begin(&self.shared, state, *now);
-        let answer = flight.answer();
-        *begun = Some((flight, runtime));
-        Ok(Turn::Wait(answer))
+        if state.is_closed {
+            return Err(policy.error(
+                ErrorKind::Closed,
+                Remedy::FixProgram,
+                "the cache was closed, and no token is left that is usable",
+            ));
+        }
+        let message = "no Tokio runtime runs here, and a request needs one";
+        let runtime = runtime.ok_or_else(|| policy.error(ErrorKind::Internal, Remedy::FixProgram, message))?;
+        let flight = Flight::begin(&self.shared, state, runtime, *now);
+        let landing = flight.landing();
+        *begun = Some(flight);
+        Ok(Turn::Wait(Wait { landing, look_after: None }))
     }
+
+    /// The error of a caller whose patience ended.
+    fn pending(&self) -> Error {
+        let policy = &self.shared.policy;
+        let state = self.shared.lock();
+        let now = self.shared.clock.now();
+        let elapsed = state.flight.as_ref().map_or(Duration::ZERO, |flight| now.monotonic_since(&flight.began));
+        let under_way = RefreshUnderWay { elapsed, at_most_left: policy.longest_request.saturating_sub(elapsed) };
+        Error::new(policy.provider, ErrorKind::Pending, Remedy::Retry).with_source(under_way)
+    }
+}
+
+/// How far a request for a token is for which a caller did not wait any longer: the cause of an error of the kind [`Pending`](ErrorKind::Pending).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the request has been under way for {elapsed:?}, and is given up in {at_most_left:?} at the latest")]
+#[non_exhaustive]
+pub struct RefreshUnderWay {
+    /// Since it began.
+    pub elapsed: Duration,
+    /// Until it is given up.
+    pub at_most_left: Duration,
 }
 
 impl<P> Shared<P> {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Whoever holds the lock runs nothing that is not ours and leaves the state whole, so a poisoned lock is as good as any.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell_all(&self, events: &[CacheEvent]) {
+        for event in events {
+            #[cfg(feature = "tracing")]
+            trace::event(self.policy.provider, event);
+            self.tell(event);
+        }
+    }
+
+    /// Nothing of the cache may be locked: what an observer does is not ours to know.
+    #[inline]
+    fn tell(&self, event: &CacheEvent) {
+        if let Some(observer) = &self.policy.observer {
+            // A panic in it is no fault of the caller, and must not come out of a `drop`.
+            let _ = catch_unwind(AssertUnwindSafe(|| observer.event(self.policy.provider, event)));
+        }
     }
 }
 
@@ -222,11 +438,29 @@ impl<P: TokenProvider + 'static> TokenProvider for TokenCache<P> {
     fn invalidate(&self, rejected: &Token) {
         Self::invalidate(self, rejected);
     }
+
+    /// A request belongs to no caller, so who goes away cuts nothing off.
+    fn is_cancel_safe(&self) -> bool {
+        true
+    }
 }
 
 impl<P> Clone for TokenCache<P> {
     fn clone(&self) -> Self {
+        self.shared.handles.fetch_add(1, Ordering::Relaxed);
         Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<P> Drop for TokenCache<P> {
+    fn drop(&mut self) {
+        if self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // Whoever waits borrows a handle, so nobody does.
+            let cut_off = self.shared.lock().flight.as_ref().and_then(|flight| flight.cut_off.clone());
+            if let Some(cut_off) = cut_off {
+                cut_off.notify_one();
+            }
+        }
     }
 }
 

@@ -1,8 +1,7 @@
 //! The one place that asks the machine for the time.
 
 use std::fmt;
-use std::sync::LazyLock;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
@@ -44,6 +43,11 @@ impl Moment {
         let monotonic = self.monotonic.saturating_sub(earlier.monotonic);
         wall.max(monotonic)
     }
+
+    /// The time that went by since `earlier` by the monotonic clock alone: for a pause, which a wall clock set forward must not cut short.
+    pub(crate) fn monotonic_since(&self, earlier: &Self) -> Duration {
+        self.monotonic.saturating_sub(earlier.monotonic)
+    }
 }
 
 /// Tells the time and waits.
@@ -54,6 +58,13 @@ pub trait Clock: fmt::Debug + Send + Sync {
     /// Reads both clocks. Call it once for one decision.
     fn now(&self) -> Moment;
 
+    /// Reads both clocks as cheaply as it can be done; the reading may lag behind [`now`](Self::now), most often by a few milliseconds.
+    ///
+    /// Only for a question that leaves room for that: what is not certain by it is asked again of `now`. The default is `now` itself.
+    fn coarse(&self) -> Moment {
+        self.now()
+    }
+
     /// Returns when `duration` has gone by.
     async fn sleep(&self, duration: Duration);
 }
@@ -62,21 +73,66 @@ pub trait Clock: fmt::Debug + Send + Sync {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
-/// `Instant` has no value of its own; readings are counted from this one.
-static ANCHOR: LazyLock<Instant> = LazyLock::new(monotonic_now);
+/// Readings of the kernel. The coarse ones are what it last noted at a tick; to read them costs a quarter of the others.
+#[cfg(target_os = "linux")]
+mod machine {
+    use std::time::{Duration, SystemTime};
 
-#[expect(clippy::disallowed_methods, reason = "this is the one clock that all others are told to ask")]
-fn monotonic_now() -> Instant {
-    Instant::now()
+    use rustix::time::{ClockId, Timespec, clock_gettime};
+
+    use super::Moment;
+
+    /// Since the machine started.
+    pub(super) fn monotonic() -> Duration {
+        duration(clock_gettime(ClockId::Monotonic))
+    }
+
+    pub(super) fn coarse() -> Option<Moment> {
+        let wall = SystemTime::UNIX_EPOCH.checked_add(duration(clock_gettime(ClockId::RealtimeCoarse)))?;
+        Some(Moment::new(wall, duration(clock_gettime(ClockId::MonotonicCoarse))))
+    }
+
+    /// A wall clock before 1970 reads as 1970.
+    fn duration(time: Timespec) -> Duration {
+        Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod machine {
+    use std::sync::LazyLock;
+    use std::time::{Duration, Instant};
+
+    use super::Moment;
+
+    /// `Instant` has no value of its own; readings are counted from this one.
+    static ANCHOR: LazyLock<Instant> = LazyLock::new(now);
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one clock that all others are told to ask")]
+    fn now() -> Instant {
+        Instant::now()
+    }
+
+    pub(super) fn monotonic() -> Duration {
+        // The anchor first: forced after the reading, it would lie behind it.
+        let anchor = *ANCHOR;
+        now().saturating_duration_since(anchor)
+    }
+
+    pub(super) fn coarse() -> Option<Moment> {
+        None
+    }
 }
 
 #[async_trait]
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one clock that all others are told to ask")]
     fn now(&self) -> Moment {
-        // The anchor first: forced after the reading, it would lie behind it.
-        let anchor = *ANCHOR;
-        Moment::new(SystemTime::now(), monotonic_now().saturating_duration_since(anchor))
+        Moment::new(SystemTime::now(), machine::monotonic())
+    }
+
+    fn coarse(&self) -> Moment {
+        machine::coarse().unwrap_or_else(|| self.now())
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one clock that all others are told to ask")]
@@ -110,5 +166,16 @@ mod tests {
         let first = SystemClock.now();
         let second = SystemClock.now();
         assert!(second.monotonic() >= first.monotonic());
+    }
+
+    #[test]
+    fn a_coarse_reading_is_of_the_same_clocks_and_never_ahead() {
+        for _ in 0..1_000 {
+            let coarse = SystemClock.coarse();
+            let now = SystemClock.now();
+            assert!(coarse.monotonic() <= now.monotonic());
+            // Far more than it lags, and far less than a clock with another zero would be off.
+            assert!(now.elapsed_since(&coarse) < Duration::from_secs(30), "{coarse:?} {now:?}");
+        }
     }
 }

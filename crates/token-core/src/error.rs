@@ -263,6 +263,8 @@ pub enum ErrorKind {
     Blocked,
     /// The service does not accept the client id, secret or signature.
     ClientRefused,
+    /// The cache was closed, and asks for no more tokens.
+    Closed,
     /// A clock is wrong: the service's, or this machine's.
     ClockSkew,
     /// A setting is missing or wrong.
@@ -273,6 +275,8 @@ pub enum ErrorKind {
     InvalidResponse,
     /// The login, its code or its refresh token is over.
     LoginRequired,
+    /// A request is under way, and the caller's patience ended before it: see [`RefreshUnderWay`](crate::RefreshUnderWay).
+    Pending,
     /// Too many requests.
     RateLimited,
     /// The service understood the request and refuses it for another reason.
@@ -291,11 +295,13 @@ impl ErrorKind {
             Self::AccessDenied => "access was denied",
             Self::Blocked => "something between here and the service answered in its place",
             Self::ClientRefused => "the service refused the client's credentials",
+            Self::Closed => "the cache was closed",
             Self::ClockSkew => "the clocks of this machine and of the service disagree",
             Self::Configuration => "a setting is missing or wrong",
             Self::Internal => "the request could not be run",
             Self::InvalidResponse => "the answer is not what the service documents",
             Self::LoginRequired => "the login is over",
+            Self::Pending => "the request for a token has not ended yet",
             Self::RateLimited => "the service got too many requests",
             Self::RequestRefused => "the service refused the request",
             Self::Server => "the service has a fault",
@@ -315,6 +321,8 @@ pub enum Remedy {
     CorrectClock,
     /// Correct a setting, a credential or the network that the program runs in.
     FixConfiguration,
+    /// Correct the program.
+    FixProgram,
     /// Correct what the program sends.
     FixRequest,
     /// Send the user through the login again.
@@ -333,6 +341,7 @@ impl fmt::Display for Remedy {
             Self::ContactService => "ask the service's staff",
             Self::CorrectClock => "correct this machine's clock",
             Self::FixConfiguration => "correct the settings",
+            Self::FixProgram => "correct the program",
             Self::FixRequest => "correct the request",
             Self::LogInAgain => "log the user in again",
             Self::Refresh => "refresh the token, or log the user in again",

@@ -26,6 +26,7 @@
 //! # Features
 //!
 //! - `mock`: `MockTokenProvider`, for the tests of programs that hold a `dyn TokenProvider`.
+//! - `tracing`: a span `token_refresh` for each request of a cache, and events of what comes of it.
 
 mod assembly;
 mod cache;
@@ -46,7 +47,7 @@ mod transport;
 mod url;
 
 pub use assembly::Assembly;
-pub use cache::{CachePolicy, TokenCache};
+pub use cache::{CacheCounts, CacheEvent, CachePolicy, CacheState, Freshness, Observer, RefreshUnderWay, TokenCache};
 pub use clock::{Clock, Moment, SystemClock};
 pub use error::{Error, ErrorKind, Remedy};
 pub use expiry::{Expiry, ExpiryFormat};

@@ -22,6 +22,14 @@ pub trait TokenProvider: Send + Sync {
 
     /// Tells the provider that `rejected` was refused by the API it was meant for.
     fn invalidate(&self, rejected: &Token);
+
+    /// Whether a request of [`token`](Self::token) that is cut off midway loses nothing: what it asked for can be asked for again.
+    ///
+    /// Not so where an answer may bring a refresh token that takes the place of the old one, so the default is `false`.
+    /// A cache that nobody holds any more cuts its request off only if this is `true`. A decorator passes on what its provider says.
+    fn is_cancel_safe(&self) -> bool {
+        false
+    }
 }
 
 #[async_trait]
@@ -32,6 +40,10 @@ impl<P: TokenProvider + ?Sized> TokenProvider for Arc<P> {
 
     fn invalidate(&self, rejected: &Token) {
         (**self).invalidate(rejected);
+    }
+
+    fn is_cancel_safe(&self) -> bool {
+        (**self).is_cancel_safe()
     }
 }
 

@@ -106,6 +106,10 @@ impl<P: TokenProvider> TokenProvider for Retry<P> {
     fn invalidate(&self, rejected: &Token) {
         self.provider.invalidate(rejected);
     }
+
+    fn is_cancel_safe(&self) -> bool {
+        self.provider.is_cancel_safe()
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
@@ -27,6 +28,7 @@ struct Inner {
     authorization: HeaderValue,
     fingerprint: u64,
     requested_at: Moment,
+    clock_offset: Option<i64>,
     expiry: Expiry,
     expiry_as_received: Option<String>,
     scopes: Vec<String>,
@@ -41,6 +43,7 @@ impl Token {
             access_token: access_token.into(),
             expiry,
             requested_at,
+            clock_offset: None,
             expiry_as_received: None,
             scopes: Vec::new(),
             refresh_token: None,
@@ -75,6 +78,12 @@ impl Token {
     #[must_use]
     pub fn requested_at(&self) -> Moment {
         self.0.requested_at
+    }
+
+    /// How far the service's clock was from this machine's, in seconds; positive when the service was ahead, `None` if it did not say.
+    #[must_use]
+    pub fn clock_offset(&self) -> Option<i64> {
+        self.0.clock_offset
     }
 
     /// When it ends by this machine's wall clock; `None` if the service did not say.
@@ -139,6 +148,7 @@ pub struct TokenBuilder {
     access_token: SecretString,
     expiry: Expiry,
     requested_at: Moment,
+    clock_offset: Option<i64>,
     expiry_as_received: Option<String>,
     scopes: Vec<String>,
     refresh_token: Option<SecretString>,
@@ -156,6 +166,13 @@ impl TokenBuilder {
     #[must_use]
     pub fn refresh_token(mut self, refresh_token: Option<SecretString>) -> Self {
         self.refresh_token = refresh_token.filter(|token| !token.expose_secret().is_empty());
+        self
+    }
+
+    /// Keeps how far the service's clock is from this machine's, in seconds: [`Reply::clock_offset`](crate::Reply::clock_offset).
+    #[must_use]
+    pub fn clock_offset(mut self, seconds: Option<i64>) -> Self {
+        self.clock_offset = seconds;
         self
     }
 
@@ -177,16 +194,16 @@ impl TokenBuilder {
         if let Some(refresh_token) = &self.refresh_token {
             check(refresh_token.expose_secret())?;
         }
-        let mut bearer = Zeroizing::new(String::with_capacity("Bearer ".len() + access_token.len()));
-        bearer.push_str("Bearer ");
-        bearer.push_str(access_token);
-        let mut authorization = HeaderValue::from_str(&bearer).map_err(|_| TokenFault::Character)?;
+        // The header's bytes belong to a buffer that is wiped when the last clone of the header is gone.
+        let bearer = Zeroizing::new(["Bearer ", access_token].concat().into_bytes());
+        let mut authorization = HeaderValue::from_maybe_shared(Bytes::from_owner(bearer)).map_err(|_| TokenFault::Character)?;
         authorization.set_sensitive(true);
         Ok(Token(Arc::new(Inner {
             fingerprint: fingerprint(access_token),
             authorization,
             access_token: self.access_token,
             requested_at: self.requested_at,
+            clock_offset: self.clock_offset,
             expiry: self.expiry,
             expiry_as_received: self.expiry_as_received,
             scopes: self.scopes,

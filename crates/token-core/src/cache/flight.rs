@@ -3,13 +3,14 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
-use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Notify, Semaphore};
 
 use super::Shared;
+use super::held::Held;
+use super::runtime::{Runtime, RuntimeId};
 use super::state::State;
 use crate::clock::Moment;
 use crate::error::{Error, ErrorKind, Remedy};
@@ -17,14 +18,40 @@ use crate::provider::TokenProvider;
 use crate::token::Token;
 
 /// What a request for a token came to, for those who wait for it.
-#[derive(Clone)]
 pub(super) enum Answer {
     /// The token that it brought was refused by an API meanwhile.
     AskAgain,
     Failed(Error),
-    Given(Token),
+    Given(Arc<Held>),
 }
 
+/// Where those who wait for a request hear of its answer.
+pub(super) struct Landing {
+    answer: OnceLock<Answer>,
+    /// Has no permits; that it is closed wakes everyone.
+    landed: Semaphore,
+}
+
+impl Landing {
+    fn new() -> Self {
+        Self { answer: OnceLock::new(), landed: Semaphore::new(0) }
+    }
+
+    /// The answer, when it is there; it always comes, as the end of a [`Flight`] is one.
+    pub(super) async fn answer(&self) -> Option<&Answer> {
+        // An error in any case, as there is nothing else to get.
+        let _closed = self.landed.acquire().await;
+        self.answer.get()
+    }
+
+    /// Only the first answer counts. This wakes callers, and what a waker does is not ours to know: nothing may be locked.
+    pub(super) fn land(&self, answer: Answer) {
+        let _ = self.answer.set(answer);
+        self.landed.close();
+    }
+}
+
+const CUT_OFF: &str = "nobody holds the cache any more, so its request was cut off";
 pub(super) const LOST: &str = "the runtime that ran the request for a token ended";
 pub(super) const TOO_LATE: &str = "the request for a token has not ended in time";
 
@@ -32,75 +59,115 @@ pub(super) const TOO_LATE: &str = "the request for a token has not ended in time
 pub(super) struct FlightHandle {
     pub(super) number: u64,
     pub(super) began: Moment,
-    pub(super) answer: watch::Sender<Option<Answer>>,
+    pub(super) landing: Arc<Landing>,
+    /// The runtime that it runs on.
+    pub(super) runtime: RuntimeId,
+    /// Ends the request midway; `None` if something could be lost by it.
+    pub(super) cut_off: Option<Arc<Notify>>,
 }
 
 /// The request itself. However it ends, by an answer, a panic or the end of its runtime, those who wait are told.
 pub(super) struct Flight<P: TokenProvider + 'static> {
     shared: Arc<Shared<P>>,
-    answer: watch::Sender<Option<Answer>>,
+    runtime: Runtime,
+    began: Moment,
+    landing: Arc<Landing>,
+    cut_off: Option<Arc<Notify>>,
     number: u64,
     landed: bool,
 }
 
 impl<P: TokenProvider + 'static> Flight<P> {
     /// Notes the request in `state`. It must be spawned, after the lock on the state is gone.
-    pub(super) fn begin(shared: &Arc<Shared<P>>, state: &mut State, now: Moment) -> Self {
-        let answer = watch::Sender::new(None);
-        let number = state.begin_flight(answer.clone(), now);
-        Self { shared: Arc::clone(shared), answer, number, landed: false }
+    pub(super) fn begin(shared: &Arc<Shared<P>>, state: &mut State, runtime: Runtime, now: Moment) -> Self {
+        let landing = Arc::new(Landing::new());
+        let cut_off = shared.provider.is_cancel_safe().then(Arc::<Notify>::default);
+        let number = state.begin_flight(|number| FlightHandle {
+            number,
+            began: now,
+            landing: Arc::clone(&landing),
+            runtime: runtime.id(),
+            cut_off: cut_off.clone(),
+        });
+        Self { shared: Arc::clone(shared), runtime, began: now, landing, cut_off, number, landed: false }
     }
 
-    pub(super) fn answer(&self) -> watch::Receiver<Option<Answer>> {
-        self.answer.subscribe()
+    pub(super) fn landing(&self) -> Arc<Landing> {
+        Arc::clone(&self.landing)
     }
 
-    pub(super) fn spawn(mut self, runtime: &Handle) {
-        // The handle is let go: the task ends with its answer, and nothing waits for the task.
-        drop(runtime.spawn(async move {
-            let shared = Arc::clone(&self.shared);
-            let request = caught(async { shared.provider.token().await });
-            // A runtime without timers panics here; the request then has no limit but the transport's.
-            let limit = caught(shared.clock.sleep(shared.policy.longest_request));
-            let error = |message| shared.policy.error(ErrorKind::Internal, Remedy::Retry, message);
-            let outcome = match within(request, limit).await {
-                Some(Ok(outcome)) => outcome,
-                Some(Err(panic)) => Err(error("").with_message(panic)),
-                None => Err(error(TOO_LATE)),
-            };
-            self.land(outcome);
-        }));
+    pub(super) fn spawn(self) {
+        let runtime = self.runtime.clone();
+        #[cfg(feature = "tracing")]
+        let span = super::trace::span(self.shared.policy.provider, self.number);
+        let run = self.run();
+        #[cfg(feature = "tracing")]
+        let run = tracing::Instrument::instrument(run, span);
+        runtime.spawn(run);
+    }
+
+    async fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        let cut_off = self.cut_off.take();
+        let cut_off = async {
+            match &cut_off {
+                Some(cut_off) => cut_off.notified().await,
+                None => std::future::pending().await,
+            }
+            Ok(())
+        };
+        let request = caught(async { shared.provider.token().await });
+        // A runtime without timers panics here; the request then has no limit but the transport's.
+        let limit = caught(shared.clock.sleep(shared.policy.longest_request));
+        let error = |message| shared.policy.error(ErrorKind::Internal, Remedy::Retry, message);
+        let outcome = match within(within(request, limit), cut_off).await {
+            Some(Some(Ok(outcome))) => outcome,
+            Some(Some(Err(panic))) => Err(error("").with_message(panic)),
+            Some(None) => Err(error(TOO_LATE)),
+            None => Err(error(CUT_OFF)),
+        };
+        self.land(outcome);
     }
 
     fn land(&mut self, outcome: Result<Token, Error>) {
         self.landed = true;
-        let now = self.shared.clock.now();
-        let answer = {
-            let mut state = self.shared.lock();
+        let shared = &self.shared;
+        let now = shared.clock.now();
+        let (answer, events) = {
+            let mut state = shared.lock();
             let ended = state.end_flight(self.number);
-            let current = self.shared.current.load_full();
+            let was_awaited = ended.is_some();
+            let current = shared.current.load_full();
             let usable = current.as_deref().filter(|held| held.is_usable(&now));
-            match outcome {
+            let answer = match outcome {
                 // A good token is welcome even when nobody waits for it any more, unless there is one that another request brought since.
-                Ok(token) if ended.was_awaited || usable.is_none() => {
-                    let arrived = state.arrived(token, ended.rejected, current.as_deref(), &self.shared.policy, now);
-                    if let Some(held) = arrived.keep {
-                        self.shared.current.store(Some(Arc::new(held)));
+                Ok(token) if was_awaited || usable.is_none() => {
+                    let rejected = ended.and_then(|ended| ended.rejected);
+                    let answer = state.arrived(token, rejected, current.as_deref(), &shared.policy, now);
+                    if let Answer::Given(held) = &answer {
+                        shared.current.store(Some(Arc::clone(held)));
                     }
-                    arrived.answer
+                    answer
                 }
-                Ok(token) => Answer::Given(token),
+                // Given up on, and replaced since.
+                Ok(_) => Answer::AskAgain,
                 Err(error) => {
-                    if ended.was_awaited {
-                        state.failed(&error, &self.shared.policy, now);
+                    if was_awaited {
+                        state.failed(&error, &shared.policy, now);
                     }
                     // Another request, given up on, may have brought a token after all.
-                    usable.map_or(Answer::Failed(error), |held| Answer::Given(held.token().clone()))
+                    if usable.is_some() { Answer::AskAgain } else { Answer::Failed(error) }
                 }
-            }
+            };
+            let result = match &answer {
+                Answer::Failed(error) => Err(error.kind()),
+                Answer::AskAgain | Answer::Given(_) => Ok(state.generation()),
+            };
+            state.flight_ended(self.number, result, now.monotonic_since(&self.began));
+            (answer, state.take_events())
         };
-        // After the lock is gone: this wakes callers, and what a waker does is not ours to know.
-        self.answer.send_replace(Some(answer));
+        self.landing.land(answer);
+        shared.tell_all(&events);
     }
 }
 
@@ -114,7 +181,10 @@ impl<P: TokenProvider + 'static> Drop for Flight<P> {
 }
 
 /// The output of `future`, or `None` if `limit` ends before. A limit that panics is none.
-async fn within<T>(future: impl Future<Output = T>, limit: impl Future<Output = Result<(), Cow<'static, str>>>) -> Option<T> {
+pub(super) async fn within<T>(
+    future: impl Future<Output = T>,
+    limit: impl Future<Output = Result<(), Cow<'static, str>>>,
+) -> Option<T> {
     let mut future = std::pin::pin!(future);
     let mut limit = std::pin::pin!(limit);
     let mut is_limited = true;
@@ -134,7 +204,7 @@ async fn within<T>(future: impl Future<Output = T>, limit: impl Future<Output = 
 }
 
 /// Runs `future` and turns a panic in it into a message for an error.
-async fn caught<F: Future>(future: F) -> Result<F::Output, Cow<'static, str>> {
+pub(super) async fn caught<F: Future>(future: F) -> Result<F::Output, Cow<'static, str>> {
     let mut future = Box::pin(future);
     std::future::poll_fn(move |context| {
         // The future is not polled again after a panic, so nobody sees what the panic left half done.

@@ -1,7 +1,9 @@
 //! How long a cache keeps a token and how long it pauses.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::observer::Observer;
 use crate::error::{Error, ErrorKind, Remedy};
 use crate::expiry::Expiry;
 use crate::retry::doubled;
@@ -35,6 +37,8 @@ pub struct CachePolicy {
     pub longest_hold: Duration,
     /// How long one request may take before it is given up and the next caller asks anew. Default 2 min; a transport gives up long before.
     pub longest_request: Duration,
+    /// Hears what happens in the cache. Default none.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 impl Default for CachePolicy {
@@ -52,6 +56,7 @@ impl Default for CachePolicy {
             refused_pause: Duration::from_secs(60),
             longest_hold: Duration::from_secs(60 * 60),
             longest_request: Duration::from_secs(120),
+            observer: None,
         }
     }
 }
@@ -99,9 +104,9 @@ impl CachePolicy {
         Some(doubled(Duration::from_secs(15), doublings).min(self.longest_hold))
     }
 
-    /// The pause after the `failures`-th answer that is still the old token, and over.
-    pub(super) fn same_token_pause(&self, failures: u32) -> Duration {
-        doubled(Duration::from_secs(1), failures.saturating_sub(1)).min(self.longest_pause)
+    /// The pause after the `failures`-th token in a row that is over, or nearly, though the service may have a new one any moment.
+    pub(super) fn worn_token_pause(&self, failures: u32) -> Duration {
+        doubled(Duration::from_secs(1), failures.saturating_sub(1)).min(self.longest_hold)
     }
 
     pub(super) fn error(&self, kind: ErrorKind, remedy: Remedy, message: &'static str) -> Error {

@@ -1,0 +1,106 @@
+//! A token with what there is to know about its time. Pure.
+
+use std::time::{Duration, SystemTime};
+
+use super::policy::CachePolicy;
+use crate::clock::Moment;
+use crate::token::Token;
+
+/// A token and the answers about it, as deadlines on both clocks.
+pub(super) struct Held {
+    token: Token,
+    generation: u64,
+    /// Until here not even a coarse reading of the clocks can be wrong about it.
+    surely_fresh_until: Deadline,
+    due_at: Deadline,
+    usable_until: Deadline,
+}
+
+#[derive(Clone, Copy)]
+struct Deadline {
+    wall: SystemTime,
+    monotonic: Duration,
+}
+
+impl Deadline {
+    fn new(from: Moment, after: Duration) -> Self {
+        Self {
+            // Lifetimes are capped, so the sum overflows only from a clock that is centuries off; such a token counts as over.
+            wall: from.wall().checked_add(after).unwrap_or(SystemTime::UNIX_EPOCH),
+            monotonic: from.monotonic().saturating_add(after),
+        }
+    }
+
+    /// By the clock that gets there first.
+    fn has_come(&self, now: &Moment) -> bool {
+        now.wall() >= self.wall || now.monotonic() >= self.monotonic
+    }
+
+    /// The time until it comes, by the clock that gets there first.
+    fn left(&self, now: &Moment) -> Duration {
+        let wall = self.wall.duration_since(now.wall()).unwrap_or_default();
+        wall.min(self.monotonic.saturating_sub(now.monotonic()))
+    }
+}
+
+/// How far before the end of its use a token is no more judged by a coarse reading, which lags by the length of a tick:
+/// at most 10 ms, and longer while a virtual machine is not given its processor. The skew comes on top of it.
+const COARSE_MARGIN: Duration = Duration::from_secs(1);
+
+impl Held {
+    /// `random` is a number from 0 to 1.
+    pub(super) fn new(token: Token, generation: u64, policy: &CachePolicy, random: f64) -> Self {
+        let lifetime = policy.lifetime(token.expiry());
+        let due_after = policy.due_after(lifetime, random);
+        let usable_for = policy.usable_for(lifetime);
+        let deadline = |after| Deadline::new(token.requested_at(), after);
+        Self {
+            surely_fresh_until: deadline(due_after.min(usable_for.saturating_sub(COARSE_MARGIN))),
+            due_at: deadline(due_after),
+            usable_until: deadline(usable_for),
+            generation,
+            token,
+        }
+    }
+
+    pub(super) fn token(&self) -> &Token {
+        &self.token
+    }
+
+    /// How many tokens there were up to this one.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Neither due nor over, by a reading that may lag. `false` says nothing.
+    pub(super) fn is_surely_fresh(&self, coarse: &Moment) -> bool {
+        !self.surely_fresh_until.has_come(coarse)
+    }
+
+    pub(super) fn is_due(&self, now: &Moment) -> bool {
+        self.due_at.has_come(now)
+    }
+
+    pub(super) fn is_usable(&self, now: &Moment) -> bool {
+        !self.usable_until.has_come(now)
+    }
+
+    pub(super) fn usable_for(&self, now: &Moment) -> Duration {
+        self.usable_until.left(now)
+    }
+
+    /// For a service that hands out the same token until it is over: to ask again while it is usable would gain nothing.
+    pub(super) fn not_due_while_usable(mut self) -> Self {
+        self.due_at = self.usable_until;
+        self
+    }
+
+    /// Whether the token was in use until it was about to be replaced, or long enough to have been good: a refusal then says nothing of the next one.
+    pub(super) fn served_well(&self, policy: &CachePolicy, now: &Moment) -> bool {
+        let due_after = policy.due_after(policy.lifetime(self.token.expiry()), 1.0);
+        now.monotonic_since(&self.token.requested_at()) >= due_after.min(TRUSTED_AFTER)
+    }
+}
+
+/// See [`Held::served_well`].
+const TRUSTED_AFTER: Duration = Duration::from_secs(10 * 60);
