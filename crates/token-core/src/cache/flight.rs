@@ -152,7 +152,8 @@ impl<P: TokenProvider + 'static> Flight<P> {
                 // Given up on, and replaced since.
                 Ok(_) => Answer::AskAgain,
                 Err(error) => {
-                    if was_awaited {
+                    // What the service said of the credentials or the rate counts, however late it came.
+                    if was_awaited || matches!(error.kind(), ErrorKind::ClientRefused | ErrorKind::RateLimited) {
                         state.failed(&error, &shared.policy, now);
                     }
                     // Another request, given up on, may have brought a token after all.
