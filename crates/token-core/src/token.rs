@@ -128,6 +128,11 @@ impl Token {
     pub(crate) fn has_same_access_token(&self, other: &Self) -> bool {
         self.0.fingerprint == other.0.fingerprint
     }
+
+    /// A keyed hash of the access token, for as long as the process runs.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        self.0.fingerprint
+    }
 }
 
 impl fmt::Debug for Token {

@@ -135,34 +135,34 @@ impl<P: TokenProvider + 'static> Flight<P> {
         let now = shared.clock.now();
         let (answer, events) = {
             let mut state = shared.lock();
-            let ended = state.end_flight(self.number);
-            let was_awaited = ended.is_some();
+            let was_awaited = state.end_flight(self.number);
             let current = shared.current.load_full();
             let usable = current.as_deref().filter(|held| held.is_usable(&now));
-            let answer = match outcome {
+            let (answer, result) = match outcome {
                 // A good token is welcome even when nobody waits for it any more, unless there is one that another request brought since.
                 Ok(token) if was_awaited || usable.is_none() => {
-                    let rejected = ended.and_then(|ended| ended.rejected);
-                    let answer = state.arrived(token, rejected, current.as_deref(), &shared.policy, now);
-                    if let Answer::Given(held) = &answer {
-                        shared.current.store(Some(Arc::clone(held)));
-                    }
-                    answer
+                    let answer = state.arrived(token, self.number, current.as_deref(), &shared.policy, now);
+                    let result = match &answer {
+                        Answer::AskAgain => Ok(state.generation()),
+                        Answer::Failed(error) => Err(error.kind()),
+                        Answer::Given(held) => {
+                            shared.current.store(Some(Arc::clone(held)));
+                            Ok(held.generation())
+                        }
+                    };
+                    (answer, result)
                 }
                 // Given up on, and replaced since.
-                Ok(_) => Answer::AskAgain,
+                Ok(_) => (Answer::AskAgain, Ok(state.generation())),
                 Err(error) => {
                     // What the service said of the credentials or the rate counts, however late it came.
                     if was_awaited || matches!(error.kind(), ErrorKind::ClientRefused | ErrorKind::RateLimited) {
                         state.failed(&error, &shared.policy, now);
                     }
+                    let result = Err(error.kind());
                     // Another request, given up on, may have brought a token after all.
-                    if usable.is_some() { Answer::AskAgain } else { Answer::Failed(error) }
+                    (if usable.is_some() { Answer::AskAgain } else { Answer::Failed(error) }, result)
                 }
-            };
-            let result = match &answer {
-                Answer::Failed(error) => Err(error.kind()),
-                Answer::AskAgain | Answer::Given(_) => Ok(state.generation()),
             };
             state.flight_ended(self.number, result, now.monotonic_since(&self.began));
             (answer, state.take_events())

@@ -27,16 +27,16 @@ pub(super) struct State {
     in_doubt: bool,
     /// Tokens in a row that were over on arrival or refused before they had served well.
     useless: u32,
-    /// Refused while the request under way ran: its answer may be this very token.
-    rejected_in_flight: Option<Token>,
+    /// The token that was refused last: a request that began before that may bring it again.
+    refused: Option<Refused>,
     /// To be told after the lock is gone.
     events: Vec<CacheEvent>,
 }
 
-/// A request that is no more under way.
-pub(super) struct Ended {
-    /// The token that an API refused while it ran.
-    pub(super) rejected: Option<Token>,
+struct Refused {
+    fingerprint: u64,
+    /// The last request that had begun.
+    last_request: u64,
 }
 
 struct Pause {
@@ -75,15 +75,13 @@ impl State {
         self.counts.requests += 1;
         let number = self.counts.requests;
         self.flight = Some(flight(number));
-        self.rejected_in_flight = None;
         self.events.push(CacheEvent::RefreshBegan { number });
         number
     }
 
-    /// `None` if the request was given up before it ended.
-    pub(super) fn end_flight(&mut self, number: u64) -> Option<Ended> {
-        self.flight.take_if(|flight| flight.number == number)?;
-        Some(Ended { rejected: self.rejected_in_flight.take() })
+    /// `false` if the request was given up before it ended.
+    pub(super) fn end_flight(&mut self, number: u64) -> bool {
+        self.flight.take_if(|flight| flight.number == number).is_some()
     }
 
     /// Counts a request that ended: with the token of this generation, or an error.
@@ -114,11 +112,11 @@ impl State {
         Held::new(token, self.generation, policy, random::unit())
     }
 
-    /// Takes a new token, which is to be kept if it is [given](Answer::Given). `before` is the one that is held, usable or not.
+    /// Takes the new token of a request, which is to be kept if it is [given](Answer::Given). `before` is the one that is held, usable or not.
     pub(super) fn arrived(
         &mut self,
         token: Token,
-        rejected: Option<Token>,
+        number: u64,
         before: Option<&Held>,
         policy: &CachePolicy,
         now: Moment,
@@ -133,7 +131,8 @@ impl State {
         if usable_for.is_zero() {
             return Answer::Failed(self.over_on_arrival(is_same_again, policy, now));
         }
-        if rejected.is_some_and(|rejected| rejected.has_same_access_token(held.token())) {
+        let refused = self.refused.as_ref().filter(|refused| number <= refused.last_request);
+        if refused.is_some_and(|refused| refused.fingerprint == held.token().fingerprint()) {
             // Asked for before the refusal, it is what was refused. A pause that the refusal began goes on.
             return Answer::AskAgain;
         }
@@ -189,9 +188,7 @@ impl State {
     pub(super) fn refused(&mut self, refused: &Held, policy: &CachePolicy, now: Moment) {
         self.counts.refusals += 1;
         self.events.push(CacheEvent::Invalidated { generation: refused.generation() });
-        if self.flight.is_some() {
-            self.rejected_in_flight = Some(refused.token().clone());
-        }
+        self.refused = Some(Refused { fingerprint: refused.token().fingerprint(), last_request: self.counts.requests });
         // A token that did good service and was then revoked says nothing of the next one.
         self.useless = if refused.served_well(policy, &now) { 1 } else { self.useless.saturating_add(1) };
         if let Some(length) = policy.refusal_pause(self.useless) {
