@@ -33,6 +33,7 @@ mod cache;
 mod clock;
 mod error;
 mod expiry;
+mod http_date;
 pub mod json;
 mod language;
 mod page;

@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode};
 use crate::clock::Moment;
 use crate::error::{Error, ErrorKind, Remedy};
 use crate::expiry::{Expiry, ExpiryFormat};
+use crate::http_date::http_date;
 use crate::json::{JsonError, Object, Value};
 use crate::page::UnexpectedPage;
 use crate::text::{untrusted, without_secrets};
@@ -150,8 +151,10 @@ impl<'a> Reply<'a> {
         if self.headers().contains_key(AGE) {
             return None;
         }
-        let date = httpdate::parse_http_date(single_header(self.headers(), &DATE)?).ok()?;
-        (date >= SystemTime::UNIX_EPOCH + EARLIEST_DATE).then_some(date)
+        let earliest = SystemTime::UNIX_EPOCH + EARLIEST_DATE;
+        // A machine whose own clock never was set takes a year of two digits as it is meant today.
+        let date = http_date(single_header(self.headers(), &DATE)?, self.asked.at.wall().max(earliest))?;
+        (date >= earliest).then_some(date)
     }
 
     /// The later end of the second that `Date` names, which errs towards the shorter lifetime.
@@ -167,8 +170,8 @@ impl<'a> Reply<'a> {
             // More digits than a `u64` holds mean a very long time, not none.
             return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
         }
-        let until = httpdate::parse_http_date(text).ok()?;
         let now = self.date().unwrap_or(self.asked.at.wall());
+        let until = http_date(text, now)?;
         Some(until.duration_since(now).unwrap_or_default())
     }
 
@@ -287,6 +290,8 @@ mod tests {
             (&[("retry-after", " 0 ")], Some(0)),
             (&[("retry-after", "99999999999999999999999")], Some(u64::MAX)),
             (&[("retry-after", in_two_minutes)], Some(120)),
+            (&[("retry-after", "Monday, 23-Nov-26 00:02:00 GMT")], Some(120)),
+            (&[("retry-after", "Mon Nov 23 00:02:00 2026")], Some(120)),
             (&[("retry-after", in_two_minutes), ("date", "Mon, 23 Nov 2026 00:01:00 GMT")], Some(60)),
             (&[("retry-after", "Mon, 23 Nov 2020 00:02:00 GMT")], Some(0)),
             (&[("retry-after", "-5")], None),
@@ -305,6 +310,8 @@ mod tests {
     fn a_date_counts_only_if_it_can_be_trusted() {
         let cases: &[(Headers<'_>, bool)] = &[
             (&[("date", DATE_NOW)], true),
+            (&[("date", "Monday, 23-Nov-26 00:00:00 GMT")], true),
+            (&[("date", "Mon Nov 23 00:00:00 2026")], true),
             (&[("date", DATE_NOW), ("age", "0")], false),
             (&[("date", DATE_NOW), ("date", DATE_NOW)], false),
             (&[("date", "Thu, 01 Jan 1970 00:00:00 GMT")], false),
@@ -314,6 +321,9 @@ mod tests {
         for (headers, trusted) in cases {
             assert_eq!(reply(200, headers, "").date().is_some(), *trusted, "{headers:?}");
         }
+        let mut unset = reply(200, &[("date", "Monday, 23-Nov-26 00:00:00 GMT")], "");
+        unset.asked.at = Moment::new(SystemTime::UNIX_EPOCH, Duration::ZERO);
+        assert_eq!(unset.date(), Some(SystemTime::UNIX_EPOCH + NOW));
     }
 
     #[test]
