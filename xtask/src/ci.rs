@@ -102,6 +102,10 @@ fn alone() -> Result<(), String> {
     for provider in dependencies::providers()? {
         run_cargo(&["test", "--locked", "--package", &provider])?;
         run_cargo(&["test", "--locked", "--package", &provider, "--no-default-features"])?;
+        // As a program has it: what only tests depend on switches features of others on, such as serde's `derive`, and hides that they are wanted.
+        for features in [&[][..], &["--no-default-features"], &["--features", "serde"]] {
+            run_cargo(&[&["check", "--locked", "--package", &provider], features].concat())?;
+        }
     }
     run_cargo(&["check", "--locked", "--package", "token-core"])
 }

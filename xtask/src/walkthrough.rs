@@ -18,6 +18,7 @@ const MOST_BYTES: u64 = 1024 * 1024;
 const AFTERWARDS: &[&str] = &[
     "cargo fmt --package provider-satusehat --check",
     "cargo clippy --locked --package provider-satusehat --all-targets --all-features -- --deny warnings",
+    "cargo test --locked --package provider-satusehat --all-features --test settings",
     "cargo clippy --locked --package provider-satusehat --all-targets --no-default-features -- --deny warnings",
     "RUSTDOCFLAGS='--deny warnings --cfg docsrs' cargo doc --locked --package provider-satusehat --no-deps",
     "cargo xtask codegen --check",

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use http::Uri;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 
 use token_core::settings::{Environment, SettingsCheck, SettingsError};
 
@@ -18,8 +17,10 @@ use crate::signer::{RsaSigner, Signer};
 const TOKEN_PATH: &str = "/v1/open-api/access-token";
 
 /// The settings, as they stand in a configuration file. All are needed but `timestamp_precision`, and one of the two for the key.
-#[derive(Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+///
+/// With the feature `serde` they are `Deserialize`, and a name that is none of theirs is refused.
+#[derive(Clone, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 #[non_exhaustive]
 pub struct Config {
     /// The base URL that Klikoo gave, with its path if it has one, without `/v1/open-api/access-token`.
@@ -27,10 +28,10 @@ pub struct Config {
     /// The client id, a UUID.
     pub client_id: Option<String>,
     /// The client secret.
-    #[serde(deserialize_with = "token_core::settings::deserialize_secret")]
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_secret"))]
     pub client_secret: Option<SecretString>,
     /// The private key: PEM, or the Base64 of PEM.
-    #[serde(deserialize_with = "token_core::settings::deserialize_secret")]
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_secret"))]
     pub private_key: Option<SecretString>,
     /// In its place: a file with the same.
     pub private_key_file: Option<PathBuf>,

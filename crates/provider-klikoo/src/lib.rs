@@ -45,6 +45,7 @@
 //! # Features
 //!
 //! - `reqwest` (default): the transport of `transport-reqwest`. Without it, give one with [`KlikooBuilder::transport`].
+//! - `serde`: [`Config`] is `Deserialize`, so that the settings can stand in a file.
 
 mod code;
 mod config;

@@ -2,7 +2,7 @@
 
 use http::header::{ACCEPT, HeaderName};
 use http::{HeaderValue, Method};
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use zeroize::Zeroizing;
 
 use token_core::{Error, ErrorKind, Remedy, Resend, TokenRequest};
@@ -14,16 +14,28 @@ const TIMESTAMP: HeaderName = HeaderName::from_static("open-api-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("open-api-signature");
 
 /// The body (Klikoo, Access Token page).
-#[derive(Serialize)]
 struct Body<'a> {
-    grant_type: &'static str,
     additional_info: Credentials<'a>,
 }
 
-#[derive(Serialize)]
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(Some(2))?;
+        fields.serialize_entry("grant_type", "client_credentials")?;
+        fields.serialize_entry("additional_info", &self.additional_info)?;
+        fields.end()
+    }
+}
+
 struct Credentials<'a> {
     client_id: &'a str,
     client_secret: &'a str,
+}
+
+impl Serialize for Credentials<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map([("client_id", self.client_id), ("client_secret", self.client_secret)])
+    }
 }
 
 /// The token request.
@@ -33,7 +45,7 @@ pub(crate) fn token(settings: &Settings, signed: &Signed) -> Result<TokenRequest
     // Printable ASCII becomes at most twice as long in JSON. Room for all of it, because a buffer that grows leaves its old bytes behind.
     let room = 128 + 2 * (credentials.client_id.len() + credentials.client_secret.len());
     let mut body = Zeroizing::new(Vec::with_capacity(room));
-    let content = Body { grant_type: "client_credentials", additional_info: credentials };
+    let content = Body { additional_info: credentials };
     // Its error is dropped: the text of one of serde_json may quote a value.
     serde_json::to_writer(&mut *body, &content).map_err(|_| unusable())?;
     let timestamp = HeaderValue::from_str(&signed.timestamp).map_err(|_| unusable())?;

@@ -6,7 +6,6 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use jiff::tz::Offset;
-use serde::Deserialize;
 
 use token_core::{Delivery, Error, ErrorKind, Moment, Remedy, Resend};
 
@@ -14,8 +13,8 @@ use crate::PROVIDER;
 use crate::signer::Signer;
 
 /// How the time is written. The pages show both.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum TimestampPrecision {
     /// `2022-03-21T10:11:40.000+07:00`

@@ -291,6 +291,7 @@ fn the_environment_is_read_and_what_is_missing_or_wrong_is_named() {
     assert_eq!(error.faults().len(), 4);
 }
 
+#[cfg(feature = "serde")]
 #[test]
 fn a_configuration_file_is_read_strictly_and_not_shown() {
     let json = serde_json::json!({

@@ -5,7 +5,6 @@ use std::fmt;
 
 use http::Uri;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 
 use token_core::settings::{Environment, SettingsCheck, SettingsError};
 use token_core::{BaseUrl, UrlFault, parse_absolute};
@@ -35,8 +34,10 @@ const PROFILE_PATH: &str = "/api/v1/resource/user_profile";
 const LONGEST_URI: usize = 2_048;
 
 /// The settings, as they stand in a configuration file. The first four are needed.
-#[derive(Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+///
+/// With the feature `serde` they are `Deserialize`, and a name that is none of theirs is refused.
+#[derive(Clone, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 #[non_exhaustive]
 pub struct Config {
     /// The client id, for which the pages also say client code.
@@ -58,15 +59,15 @@ pub struct Config {
     /// How the token stands in the profile call.
     pub profile_authorization: ProfileAuthorization,
     /// The key of the signed generate-URL call; nothing else needs it.
-    #[serde(deserialize_with = "token_core::settings::deserialize_secret")]
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_secret"))]
     pub sign_key: Option<SecretString>,
     /// The client code in the text that is signed; the client id if `None`.
     pub client_code: Option<String>,
 }
 
 /// How the access token stands in the `Authorization` header of the profile call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum ProfileAuthorization {
     /// Alone, as in the sample of the Get Profile page.

@@ -63,6 +63,7 @@
 //! # Features
 //!
 //! - `reqwest` (default): the transport of `transport-reqwest`. Without it, give one with [`PrakerjaBuilder::transport`].
+//! - `serde`: [`Config`] is `Deserialize`, so that the settings can stand in a file.
 //!
 //! # What cannot be done
 //!

@@ -208,6 +208,7 @@ fn every_variable_is_read_and_named_on_the_crates_page() {
     assert_eq!(asked, sorted);
 }
 
+#[cfg(feature = "serde")]
 #[test]
 fn a_configuration_file_is_read_strictly_and_its_secret_is_one() {
     let text = r#"{"client_id": "lp-file", "client_name": "File", "redirect_uri": "https://lp.example/callback",

@@ -5,7 +5,6 @@ use std::fmt;
 
 use http::Uri;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 
 use token_core::settings::{Environment, SettingsCheck, SettingsError};
 
@@ -17,8 +16,10 @@ pub const SANDBOX_BASE_URL: &str = "https://istanbul.muhammadiyah.or.id";
 const TOKEN_PATH: &str = "/oauth/token?grant_type=client_credentials";
 
 /// The settings, as they stand in a configuration file. All are needed.
-#[derive(Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+///
+/// With the feature `serde` they are `Deserialize`, and a name that is none of theirs is refused.
+#[derive(Clone, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 #[non_exhaustive]
 pub struct Config {
     /// The base URL, without `/oauth/token`: [`SANDBOX_BASE_URL`], or the one that came with the credentials.
@@ -26,7 +27,7 @@ pub struct Config {
     /// The client id.
     pub client_id: Option<String>,
     /// The client secret.
-    #[serde(deserialize_with = "token_core::settings::deserialize_secret")]
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_secret"))]
     pub client_secret: Option<SecretString>,
 }
 

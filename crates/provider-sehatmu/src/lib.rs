@@ -31,6 +31,7 @@
 //! # Features
 //!
 //! - `reqwest` (default): the transport of `transport-reqwest`. Without it, give one with [`SehatMuBuilder::transport`].
+//! - `serde`: [`Config`] is `Deserialize`, so that the settings can stand in a file.
 
 mod config;
 mod error;

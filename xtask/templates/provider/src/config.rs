@@ -5,7 +5,6 @@ use std::fmt;
 
 use http::Uri;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 
 use token_core::settings::{Environment, SettingsCheck, SettingsError};
 
@@ -15,8 +14,10 @@ use crate::PROVIDER;
 const TOKEN_PATH: &str = "/oauth/token";
 
 /// The settings, as they stand in a configuration file. All but the scope are needed.
-#[derive(Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+///
+/// With the feature `serde` they are `Deserialize`, and a name that is none of theirs is refused.
+#[derive(Clone, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 #[non_exhaustive]
 pub struct Config {
     /// The base URL, to which the path of the token endpoint is added.
@@ -24,7 +25,7 @@ pub struct Config {
     /// The client id.
     pub client_id: Option<String>,
     /// The client secret.
-    #[serde(deserialize_with = "token_core::settings::deserialize_secret")]
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_secret"))]
     pub client_secret: Option<SecretString>,
     /// The scopes to ask for, parted by spaces. Without it the service decides.
     pub scope: Option<String>,
