@@ -1,0 +1,57 @@
+//! Tokens that are over, or nearly, when they come.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use token_core::{Clock, ErrorKind, Remedy};
+use token_testkit::ManualClock;
+
+use crate::bench::{Bench, Does, HOUR, numbered, settle};
+
+#[tokio::test]
+async fn a_token_that_is_over_on_arrival_is_one_request_and_a_hold() {
+    let bench = Bench::new(|call| Does::Gives(numbered(call), if call == 1 { Duration::ZERO } else { HOUR }));
+    for _ in 0..10 {
+        let error = bench.error().await;
+        assert_eq!((error.kind(), error.remedy()), (ErrorKind::ClockSkew, Remedy::CorrectClock));
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
+    }
+    assert_eq!(bench.calls(), 1);
+    bench.advance(60);
+    assert_eq!(bench.served().await, "token-2");
+}
+
+/// One token an hour, handed out again until its end, its lifetime in whole seconds as services write it.
+#[tokio::test]
+async fn a_service_that_hands_out_one_token_until_its_end_is_neither_stormed_nor_given_up_on() {
+    let clock = Arc::new(ManualClock::new());
+    let began = clock.now().monotonic();
+    let source = Arc::clone(&clock);
+    let bench = Bench::on(clock, move |_| {
+        let elapsed = source.now().monotonic() - began;
+        let hour = elapsed.as_secs() / 3_600;
+        let left = (hour + 1) * 3_600 - elapsed.as_secs() - u64::from(elapsed.subsec_nanos() > 0);
+        Does::Gives(numbered(usize::try_from(hour).unwrap()), Duration::from_secs(left))
+    });
+    let mut without_token = 0;
+    for _ in 0..4 * 2 * 3_600 {
+        without_token += u32::from(bench.cache.token().await.is_err());
+        settle().await;
+        bench.clock.advance(Duration::from_millis(500));
+    }
+    assert!(bench.calls() <= 4 * 9, "{} requests for four tokens", bench.calls());
+    assert!(without_token <= 4 * 2 * 3, "{without_token} half seconds without a token, at four ends of a token");
+}
+
+#[tokio::test]
+async fn a_service_that_hands_out_a_dead_token_for_ever_is_asked_ever_more_rarely() {
+    let bench = Bench::new(|call| Does::Gives("token-many", if call == 1 { HOUR } else { Duration::ZERO }));
+    bench.served().await;
+    bench.advance(3_600);
+    for _ in 0..1_200 {
+        let error = bench.error().await;
+        assert_eq!((error.kind(), error.remedy()), (ErrorKind::Server, Remedy::Retry));
+        bench.clock.advance(Duration::from_millis(500));
+    }
+    assert!(bench.calls() <= 1 + 16, "{} requests in 10 minutes", bench.calls());
+}

@@ -1,0 +1,13 @@
+//! What `TokenCache` promises, each promise on a clock moved by hand.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test may panic")]
+
+mod bench;
+mod dead;
+mod expiry;
+mod failures;
+mod observing;
+mod providers;
+mod refusals;
+mod runtimes;
+mod serving;

@@ -1,0 +1,64 @@
+//! Where a request runs, and what ends it.
+
+use std::task::{Context, Poll, Waker};
+
+use token_core::{ErrorKind, Remedy};
+
+use crate::bench::{Bench, Does, HOUR, numbered, settle, text};
+
+#[test]
+fn the_end_of_the_runtime_is_told_and_the_next_runtime_starts_anew() {
+    let bench = Bench::gated(|call| Does::Gives(numbered(call), HOUR));
+    let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let first = runtime();
+    first.block_on(async {
+        drop(tokio::spawn({
+            let cache = bench.cache.clone();
+            async move { cache.token().await }
+        }));
+        settle().await;
+    });
+    assert_eq!(bench.calls(), 1);
+    let second = runtime();
+    let waiting = second.spawn({
+        let cache = bench.cache.clone();
+        async move { cache.token().await.map(|_| ()) }
+    });
+    second.block_on(settle());
+    drop(first);
+    let error = second.block_on(waiting).unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.remedy()), (ErrorKind::Internal, Remedy::Retry));
+    bench.open();
+    assert_eq!(second.block_on(bench.served()), "token-2");
+}
+
+#[test]
+fn a_cache_is_made_without_a_runtime_and_says_when_it_needs_one() {
+    let bench = Bench::new(|call| Does::Gives(numbered(call), HOUR));
+    let mut future = std::pin::pin!(bench.cache.token());
+    let Poll::Ready(Err(error)) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+        panic!("it cannot wait without a runtime");
+    };
+    assert_eq!(error.kind(), ErrorKind::Internal);
+    assert!(error.to_string().contains("Tokio runtime"), "{error}");
+    assert_eq!(bench.calls(), 0);
+}
+
+/// The runtime of the first request lives on, but nobody drives it: not even its time-out can end it.
+#[test]
+fn a_request_on_a_runtime_that_nobody_drives_is_given_up() {
+    let bench = Bench::gated(|call| Does::Gives(numbered(call), HOUR));
+    let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (first, second) = (runtime(), runtime());
+    let waiting = first.spawn({
+        let cache = bench.cache.clone();
+        async move { cache.token().await.map(|token| text(&token)) }
+    });
+    first.block_on(settle());
+    bench.advance(120);
+    bench.provider.gate.add_permits(2);
+    assert_eq!(second.block_on(bench.served()), "token-2");
+    assert_eq!(bench.calls(), 2);
+    let _ = first.block_on(waiting).unwrap();
+    assert_eq!(second.block_on(bench.served()), "token-2", "what comes of the first request changes nothing");
+}
