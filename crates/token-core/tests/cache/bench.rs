@@ -1,14 +1,20 @@
 //! A provider that does what a script says, and a cache around it on a clock moved by hand.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::ExposeSecret;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Semaphore;
 
-use token_core::{CachePolicy, Clock, Delivery, Error, ErrorKind, Expiry, Remedy, Resend, Token, TokenCache, TokenProvider};
+use token_core::{
+    CachePolicy, Clock, Delivery, Error, ErrorKind, Expiry, Moment, Remedy, Resend, Token, TokenBuilder, TokenCache,
+    TokenProvider,
+};
 use token_testkit::ManualClock;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
@@ -16,6 +22,8 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 /// What the scripted provider does when it is called for the n-th time, counted from 1.
 pub(crate) enum Does {
     Gives(&'static str, Duration),
+    /// A token with more to it, asked for at this moment.
+    Builds(fn(Moment) -> TokenBuilder),
     Fails(Error),
     Panics,
     PanicsWithSecret,
@@ -27,9 +35,30 @@ pub(crate) struct Scripted {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) script: Box<Script>,
     pub(crate) calls: AtomicUsize,
+    /// When each call came, by the monotonic clock.
+    pub(crate) called_at: Mutex<Vec<Duration>>,
+    /// Calls that ran to their end: what a provider does with an answer, as to store a rotated token, was done.
+    pub(crate) ended: AtomicUsize,
     /// A call goes on when it finds a permit here.
     pub(crate) gate: Semaphore,
     pub(crate) invalidated: AtomicUsize,
+    pub(crate) is_cancel_safe: AtomicBool,
+}
+
+impl Scripted {
+    /// No call goes on before the test adds a permit.
+    pub(crate) fn new(clock: Arc<ManualClock>, script: impl Fn(usize) -> Does + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self {
+            clock,
+            script: Box::new(script),
+            calls: AtomicUsize::new(0),
+            called_at: Mutex::default(),
+            ended: AtomicUsize::new(0),
+            gate: Semaphore::new(0),
+            invalidated: AtomicUsize::new(0),
+            is_cancel_safe: AtomicBool::new(false),
+        })
+    }
 }
 
 #[async_trait]
@@ -37,9 +66,12 @@ impl TokenProvider for Scripted {
     async fn token(&self) -> Result<Token, Error> {
         let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
         let requested_at = self.clock.now();
+        self.called_at.lock().unwrap().push(requested_at.monotonic());
         self.gate.acquire().await.unwrap().forget();
+        self.ended.fetch_add(1, Ordering::SeqCst);
         match (self.script)(call) {
             Does::Gives(token, lifetime) => Ok(Token::bearer(token, Expiry::After(lifetime), requested_at).build().unwrap()),
+            Does::Builds(build) => Ok(build(requested_at).build().unwrap()),
             Does::Fails(error) => Err(error),
             Does::Panics => panic!("planted by the test"),
             Does::PanicsWithSecret => {
@@ -51,12 +83,18 @@ impl TokenProvider for Scripted {
     fn invalidate(&self, _rejected: &Token) {
         self.invalidated.fetch_add(1, Ordering::SeqCst);
     }
+
+    fn is_cancel_safe(&self) -> bool {
+        self.is_cancel_safe.load(Ordering::SeqCst)
+    }
 }
+
+pub(crate) type Cache = TokenCache<Arc<Scripted>>;
 
 pub(crate) struct Bench {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) provider: Arc<Scripted>,
-    pub(crate) cache: TokenCache<Arc<Scripted>>,
+    pub(crate) cache: Cache,
 }
 
 impl Bench {
@@ -65,30 +103,36 @@ impl Bench {
     }
 
     pub(crate) fn on(clock: Arc<ManualClock>, script: impl Fn(usize) -> Does + Send + Sync + 'static) -> Self {
-        let bench = Self::gated_on(clock, script);
-        bench.provider.gate.add_permits(1_000_000);
-        bench
+        Self::with(clock, CachePolicy::default(), script).opened()
     }
 
     /// No call goes on before the test adds a permit.
     pub(crate) fn gated(script: impl Fn(usize) -> Does + Send + Sync + 'static) -> Self {
-        Self::gated_on(Arc::new(ManualClock::new()), script)
+        Self::with(Arc::new(ManualClock::new()), CachePolicy::default(), script)
     }
 
-    pub(crate) fn gated_on(clock: Arc<ManualClock>, script: impl Fn(usize) -> Does + Send + Sync + 'static) -> Self {
-        let provider = Arc::new(Scripted {
-            clock: Arc::clone(&clock),
-            script: Box::new(script),
-            calls: AtomicUsize::new(0),
-            gate: Semaphore::new(0),
-            invalidated: AtomicUsize::new(0),
-        });
-        let cache = TokenCache::with_policy(Arc::clone(&provider), CachePolicy::default(), Arc::clone(&clock) as _);
+    pub(crate) fn with(
+        clock: Arc<ManualClock>,
+        policy: CachePolicy,
+        script: impl Fn(usize) -> Does + Send + Sync + 'static,
+    ) -> Self {
+        let provider = Scripted::new(Arc::clone(&clock), script);
+        let cache = TokenCache::with_policy(Arc::clone(&provider), policy, Arc::clone(&clock) as _);
         Self { clock, provider, cache }
+    }
+
+    /// Every call goes on at once.
+    pub(crate) fn opened(self) -> Self {
+        self.provider.gate.add_permits(1_000_000);
+        self
     }
 
     pub(crate) fn calls(&self) -> usize {
         self.provider.calls.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn ended(&self) -> usize {
+        self.provider.ended.load(Ordering::SeqCst)
     }
 
     pub(crate) fn open(&self) {
@@ -119,6 +163,24 @@ pub(crate) fn numbered(call: usize) -> &'static str {
 
 pub(crate) fn fails(kind: ErrorKind, remedy: Remedy) -> Does {
     Does::Fails(Error::new("test", kind, remedy).with_delivery(Resend::AfterRefusal, Delivery::Answered))
+}
+
+/// The output of a future that does not wait.
+pub(crate) fn at_once<F: Future>(future: F) -> Option<F::Output> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
+}
+
+/// A runtime of one thread, driven by `block_on` alone, without a time driver.
+pub(crate) fn runtime() -> Runtime {
+    Builder::new_current_thread().build().unwrap()
+}
+
+/// Tasks of this runtime that have not ended.
+pub(crate) fn alive_tasks() -> usize {
+    Handle::current().metrics().num_alive_tasks()
 }
 
 /// Lets every task of this one-threaded runtime do what it can.

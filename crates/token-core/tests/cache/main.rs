@@ -7,6 +7,7 @@ mod dead;
 mod expiry;
 mod failures;
 mod observing;
+mod patience;
 mod providers;
 mod refusals;
 mod runtimes;

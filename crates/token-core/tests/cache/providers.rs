@@ -1,10 +1,8 @@
 //! Providers that misbehave, and providers around providers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-use tokio::sync::Semaphore;
 
 use token_core::{Delivery, Error, ErrorKind, Remedy, Resend, Retry, RetryPolicy, TokenProvider};
 use token_testkit::ManualClock;
@@ -67,21 +65,16 @@ async fn it_is_a_provider_through_dyn() {
 #[tokio::test]
 async fn retry_waits_by_the_clock_and_passes_refusals_on() {
     let clock = Arc::new(ManualClock::sleeping_moves_time());
-    let provider = Arc::new(Scripted {
-        clock: Arc::clone(&clock),
-        script: Box::new(|call| match call {
-            1 => Does::Fails(
-                Error::new("test", ErrorKind::Server, Remedy::Retry)
-                    .with_delivery(Resend::AfterRefusal, Delivery::Answered)
-                    .with_retry_after(Some(Duration::from_secs(7))),
-            ),
-            2 => fails(ErrorKind::Server, Remedy::Retry),
-            _ => Does::Gives("token-3", HOUR),
-        }),
-        calls: AtomicUsize::new(0),
-        gate: Semaphore::new(100),
-        invalidated: AtomicUsize::new(0),
+    let provider = Scripted::new(Arc::clone(&clock), |call| match call {
+        1 => Does::Fails(
+            Error::new("test", ErrorKind::Server, Remedy::Retry)
+                .with_delivery(Resend::AfterRefusal, Delivery::Answered)
+                .with_retry_after(Some(Duration::from_secs(7))),
+        ),
+        2 => fails(ErrorKind::Server, Remedy::Retry),
+        _ => Does::Gives("token-3", HOUR),
     });
+    provider.gate.add_permits(3);
     let retry = Retry::with_policy(Arc::clone(&provider), RetryPolicy::default(), Arc::clone(&clock) as _);
     let token = retry.token().await.unwrap();
     assert_eq!(text(&token), "token-3");

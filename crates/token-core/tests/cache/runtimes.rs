@@ -4,12 +4,11 @@ use std::task::{Context, Poll, Waker};
 
 use token_core::{ErrorKind, Remedy};
 
-use crate::bench::{Bench, Does, HOUR, numbered, settle, text};
+use crate::bench::{Bench, Does, HOUR, numbered, runtime, settle, text};
 
 #[test]
 fn the_end_of_the_runtime_is_told_and_the_next_runtime_starts_anew() {
     let bench = Bench::gated(|call| Does::Gives(numbered(call), HOUR));
-    let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
     let first = runtime();
     first.block_on(async {
         drop(tokio::spawn({
@@ -48,7 +47,6 @@ fn a_cache_is_made_without_a_runtime_and_says_when_it_needs_one() {
 #[test]
 fn a_request_on_a_runtime_that_nobody_drives_is_given_up() {
     let bench = Bench::gated(|call| Does::Gives(numbered(call), HOUR));
-    let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
     let (first, second) = (runtime(), runtime());
     let waiting = first.spawn({
         let cache = bench.cache.clone();

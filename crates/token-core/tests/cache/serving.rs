@@ -3,9 +3,9 @@
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use token_core::{Clock, Expiry, Token};
+use token_core::{Clock, ErrorKind, Expiry, Remedy, Token};
 
-use crate::bench::{Bench, Does, HOUR, numbered, settle, text};
+use crate::bench::{Bench, Cache, Does, HOUR, at_once, fails, numbered, settle, text};
 
 #[tokio::test]
 async fn a_fresh_token_is_served_without_a_request() {
@@ -101,4 +101,92 @@ async fn a_cache_can_begin_with_a_token() {
     assert_eq!(bench.calls(), 0);
     let cache = cache.with_token(from_login(Duration::ZERO));
     assert_eq!(text(&cache.token().await.unwrap()), "token-1", "a token that is over is not served");
+}
+
+/// What is left to callers who do not wait: the token that is held, and a request behind it where one is of use.
+#[tokio::test]
+async fn try_token_gives_what_is_usable_and_sees_to_the_rest() {
+    struct Case {
+        what: &'static str,
+        /// What the first request brought, if there was one.
+        first: Option<fn() -> Does>,
+        age: u64,
+        given: Option<&'static str>,
+        /// Whether a request begins.
+        begins: bool,
+    }
+    let good = || Does::Gives("token-first", HOUR);
+    let refused = || fails(ErrorKind::ClientRefused, Remedy::FixConfiguration);
+    let case = |what, first, age, given, begins| Case { what, first, age, given, begins };
+    let cases = [
+        case("nothing yet", None, 0, None, true),
+        case("fresh", Some(good), 2_519, Some("token-first"), false),
+        case("due", Some(good), 2_880, Some("token-first"), true),
+        case("due, nearly over", Some(good), 3_569, Some("token-first"), true),
+        case("over", Some(good), 3_570, None, true),
+        case("in a hold", Some(refused), 59, None, false),
+        case("after a hold", Some(refused), 60, None, true),
+    ];
+    for Case { what, first, age, given, begins } in cases {
+        let bench = Bench::gated(move |call| match (call, first) {
+            (1, Some(first)) => first(),
+            _ => Does::Gives("token-next", HOUR),
+        });
+        let before = usize::from(first.is_some());
+        if first.is_some() {
+            bench.open();
+            let _ = bench.cache.token().await;
+        }
+        bench.advance(age);
+        for _ in 0..3 {
+            assert_eq!(bench.cache.try_token().as_ref().map(text).as_deref(), given, "{what}");
+            let header = bench.cache.try_authorization();
+            assert_eq!(header, given.map(|token| format!("Bearer {token}").parse().unwrap()), "{what}");
+            assert!(header.is_none_or(|header| header.is_sensitive()), "{what}");
+            settle().await;
+        }
+        assert_eq!(bench.calls(), before + usize::from(begins), "{what}");
+        bench.open();
+        settle().await;
+        let after = if begins { Some("token-next") } else { given };
+        assert_eq!(bench.cache.try_token().as_ref().map(text).as_deref(), after, "{what}: when the request has ended");
+    }
+}
+
+#[test]
+fn without_a_runtime_try_token_gives_what_is_usable_and_begins_nothing() {
+    let bench = Bench::new(|call| Does::Gives(numbered(call), HOUR));
+    let from_login = Token::bearer("from-login", Expiry::After(HOUR), bench.clock.now()).build().unwrap();
+    let tried = |cache: &Cache| (cache.try_token().as_ref().map(text), cache.try_authorization().is_some());
+    assert_eq!(tried(&bench.cache), (None, false));
+    let cache = bench.cache.clone().with_token(from_login);
+    for (what, age, given) in [("fresh", 0, true), ("due", 2_880, true), ("over", 690, false)] {
+        bench.advance(age);
+        assert_eq!(tried(&cache), (given.then(|| "from-login".to_owned()), given), "{what}");
+    }
+    assert_eq!(bench.calls(), 0);
+    assert_eq!(cache.state().counts.requests, 0, "a request that nothing can run was not noted either");
+}
+
+#[tokio::test]
+async fn the_header_is_the_tokens_own() {
+    let bench = Bench::gated(|call| Does::Gives(numbered(call), HOUR));
+    let waits = tokio::spawn({
+        let cache = bench.cache.clone();
+        async move { cache.authorization().await }
+    });
+    settle().await;
+    bench.open();
+    let waited = waits.await.unwrap().unwrap();
+    let served = at_once(bench.cache.authorization()).expect("no wait").unwrap();
+    let token = at_once(bench.cache.token()).expect("no wait").unwrap();
+    for header in [&waited, &served] {
+        assert_eq!(header, "Bearer token-1");
+        assert!(header.is_sensitive());
+        assert_eq!(header.as_bytes().as_ptr(), token.authorization().as_bytes().as_ptr(), "built once for each token");
+    }
+    bench.advance(3_570);
+    bench.cache.close().await;
+    let error = bench.cache.authorization().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed, "its errors are those of `token`");
 }
