@@ -115,12 +115,9 @@ async fn a_token_is_over_by_the_clock_that_went_further() {
 /// Unix time tells one second twice, so the wall clock goes back by one.
 #[tokio::test]
 async fn a_leap_second_does_nothing() {
-    for (millis, freshness) in [
-        (2_879_999, Freshness::Fresh),
-        (2_880_000, Freshness::Due),
-        (3_569_999, Freshness::Due),
-        (3_570_000, Freshness::Empty),
-    ] {
+    for (millis, freshness) in
+        [(2_879_999, Freshness::Fresh), (2_880_000, Freshness::Due), (3_569_999, Freshness::Due), (3_570_000, Freshness::Empty)]
+    {
         let holding = Holding::new(Expiry::After(HOUR), |now| now);
         holding.bench.advance(1_000);
         step(&holding.bench.clock, -1);

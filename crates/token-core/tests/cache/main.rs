@@ -4,6 +4,7 @@
 
 mod bench;
 mod dead;
+mod ending;
 mod expiry;
 mod failures;
 mod observing;

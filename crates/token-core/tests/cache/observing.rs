@@ -281,7 +281,9 @@ async fn an_observer_may_call_the_cache_again() {
     bench.served().await;
     drop(curious.cache.lock().unwrap().take());
     let heard = curious.heard.lock().unwrap().clone();
-    for wanted in ["Empty None false", "Fresh Some(\"canary-1\") true", "Due Some(\"canary-1\") true", "Fresh Some(\"canary-3\") true"] {
+    for wanted in
+        ["Empty None false", "Fresh Some(\"canary-1\") true", "Due Some(\"canary-1\") true", "Fresh Some(\"canary-3\") true"]
+    {
         assert!(heard.iter().any(|heard| heard == wanted), "{wanted}: {heard:#?}");
     }
     assert_eq!(bench.calls(), 3, "what it asks joins the requests that are under way");
