@@ -13,3 +13,5 @@ mod providers;
 mod refusals;
 mod runtimes;
 mod serving;
+#[cfg(feature = "tracing")]
+mod spans;
