@@ -104,9 +104,9 @@ impl CachePolicy {
         Some(doubled(Duration::from_secs(15), doublings).min(self.longest_hold))
     }
 
-    /// The pause after the `failures`-th token in a row that is over, or nearly, though the service may have a new one any moment.
-    pub(super) fn worn_token_pause(&self, failures: u32) -> Duration {
-        doubled(Duration::from_secs(1), failures.saturating_sub(1)).min(self.longest_hold)
+    /// The pause after the `tokens`-th token in a row that is over, or nearly, though the service may have a new one any moment.
+    pub(super) fn dead_token_pause(&self, tokens: u32) -> Duration {
+        doubled(Duration::from_secs(1), tokens.saturating_sub(1)).min(self.longest_hold)
     }
 
     pub(super) fn error(&self, kind: ErrorKind, remedy: Remedy, message: &'static str) -> Error {

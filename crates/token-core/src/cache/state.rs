@@ -21,8 +21,10 @@ pub(super) struct State {
     pub(super) last_error: Option<Error>,
     generation: u64,
     pause: Option<Pause>,
-    /// Requests in a row that brought no token that is any use.
+    /// Errors in a row; a token that is worn does not end the row.
     failures: u32,
+    /// Tokens in a row that were over when they came, or nearly.
+    dead: u32,
     /// The last request may have spent something, and a second one could do harm: none is made behind a token that is usable.
     in_doubt: bool,
     /// Tokens in a row that were over on arrival or refused before they had served well.
@@ -140,6 +142,7 @@ impl State {
             self.worn(policy, now);
         } else {
             self.failures = 0;
+            self.dead = 0;
         }
         if before.is_some_and(|before| before.served_well(policy, &now)) {
             self.useless = 0;
@@ -158,7 +161,10 @@ impl State {
             "the token was over when it came: this machine's clock or the service's is wrong, or its tokens live too short";
         let error = policy.error(ErrorKind::ClockSkew, Remedy::CorrectClock, message);
         self.useless = self.useless.saturating_add(1).max(2);
-        let pause = policy.refusal_pause(self.useless).unwrap_or_default().max(policy.refused_pause);
+        self.dead = self.dead.saturating_add(1);
+        // Where tokens that are over come by turns with those that nearly are, each kind makes the pauses of the other longer.
+        let pause = policy.dead_token_pause(self.dead).max(policy.refusal_pause(self.useless).unwrap_or_default());
+        let pause = pause.max(policy.refused_pause);
         self.note_error(&error);
         self.begin_pause(error.clone(), now, pause);
         error.with_retry_after(Some(pause))
@@ -168,8 +174,8 @@ impl State {
     fn worn(&mut self, policy: &CachePolicy, now: Moment) -> Error {
         let message = "the service hands out a token that is over, or nearly, and no new one yet";
         let error = policy.error(ErrorKind::Server, Remedy::Retry, message);
-        self.failures = self.failures.saturating_add(1);
-        let pause = policy.worn_token_pause(self.failures);
+        self.dead = self.dead.saturating_add(1);
+        let pause = policy.dead_token_pause(self.dead);
         self.note_error(&error);
         self.begin_pause(error.clone(), now, pause);
         error.with_retry_after(Some(pause))
