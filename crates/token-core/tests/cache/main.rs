@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test may panic")]
 
 mod bench;
+mod budget;
 mod dead;
 mod ending;
 mod expiry;

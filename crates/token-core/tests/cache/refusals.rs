@@ -74,21 +74,6 @@ async fn a_refused_token_that_came_a_second_time_is_dropped_too() {
 }
 
 #[tokio::test]
-async fn an_api_that_refuses_every_token_does_not_cause_a_storm() {
-    let bench = Bench::new(|_| Does::Gives("token-many", HOUR));
-    let mut told = false;
-    for _ in 0..6_000 {
-        match bench.cache.token().await {
-            Ok(token) => bench.cache.invalidate(&token),
-            Err(error) => told |= error.kind() == ErrorKind::TokenRefused && error.retry_after().is_some(),
-        }
-        bench.clock.advance(Duration::from_millis(100));
-    }
-    assert!(told, "the error says that it is the API that refuses");
-    assert!((3..=10).contains(&bench.calls()), "{} requests in 10 minutes", bench.calls());
-}
-
-#[tokio::test]
 async fn a_token_that_served_well_and_was_revoked_is_replaced_at_once() {
     let bench = Bench::new(|_| Does::Gives("token-many", HOUR));
     for _ in 0..20 {

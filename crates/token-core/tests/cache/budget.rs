@@ -1,0 +1,201 @@
+//! How often a service is asked that gives nothing of use; and that nothing is dead for ever.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use token_core::{Clock, ErrorKind, Remedy};
+
+use crate::bench::{Bench, Does, HOUR, fails, runtime, settle, text};
+
+/// Callers come every so often, for so long.
+const STEP: Duration = Duration::from_millis(100);
+const TEN_MINUTES: Duration = Duration::from_secs(600);
+
+/// A text of its own for each call, as a service gives.
+fn new_token(call: usize) -> &'static str {
+    Box::leak(format!("token-{call}").into_boxed_str())
+}
+
+/// The time between one request and the next, in milliseconds.
+fn gaps(bench: &Bench) -> Vec<u128> {
+    let called_at = bench.provider.called_at.lock().unwrap();
+    called_at.iter().zip(called_at.iter().skip(1)).map(|(first, second)| (*second - *first).as_millis()).collect()
+}
+
+/// What callers get at last: a token no later than the last error said.
+async fn is_served_within_the_stated_pause(bench: &Bench, what: &str) {
+    if let Err(error) = bench.cache.token().await {
+        let pause = error.retry_after().expect(what);
+        assert!(pause <= HOUR, "{what}: {pause:?}");
+        bench.clock.advance(pause - Duration::from_millis(1));
+        assert!(bench.cache.token().await.is_err(), "{what}: the pause was told wrongly");
+        bench.clock.advance(Duration::from_millis(1));
+    }
+    bench.served().await;
+}
+
+#[tokio::test]
+async fn an_api_that_refuses_every_token_makes_requests_ever_rarer() {
+    // How long tokens live and at what age they are refused, in seconds; the most requests, and the most per pause that is longer than the one before.
+    let cases = [
+        ("as soon as they come", 3_600, 0, 10),
+        ("short-lived ones, as soon as they come", 15, 0, 10),
+        ("short-lived ones, after half of their life", 15, 8, 10),
+        ("after half a minute of a minute", 60, 30, 10),
+    ];
+    for (what, lifetime, age, most) in cases {
+        let bench = Bench::new(move |call| Does::Gives(new_token(call), Duration::from_secs(lifetime)));
+        let began = bench.clock.now();
+        let mut told = false;
+        while bench.clock.now().elapsed_since(&began) < TEN_MINUTES {
+            match bench.cache.token().await {
+                Ok(token) if bench.clock.now().elapsed_since(&token.requested_at()) >= Duration::from_secs(age) => {
+                    bench.cache.invalidate(&token);
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    assert_eq!((error.kind(), error.remedy()), (ErrorKind::TokenRefused, Remedy::ContactService), "{what}");
+                    assert!(error.retry_after().is_some(), "{what}");
+                    told = true;
+                }
+            }
+            tokio::task::yield_now().await;
+            bench.clock.advance(STEP);
+        }
+        let gaps = gaps(&bench);
+        assert!(told, "{what}: the error says that it is the API that refuses");
+        assert!((3..=most).contains(&bench.calls()), "{what}: {} requests", bench.calls());
+        assert!(gaps.is_sorted(), "{what}: {gaps:?}");
+        assert!(gaps.last() > gaps.get(1), "{what}: {gaps:?}");
+        is_served_within_the_stated_pause(&bench, what).await;
+    }
+}
+
+/// Such a token has served until it was to be replaced anyway, so that its refusal costs nothing: a pause would take away what works.
+#[tokio::test]
+async fn short_lived_tokens_that_are_refused_late_cost_no_more_than_those_that_are_not() {
+    let mut requests = Vec::new();
+    for refused_at in [None, Some(11)] {
+        let bench = Bench::new(move |call| Does::Gives(new_token(call), Duration::from_secs(15)));
+        let began = bench.clock.now();
+        while bench.clock.now().elapsed_since(&began) < TEN_MINUTES {
+            let token = bench.cache.token().await.unwrap();
+            let age = bench.clock.now().elapsed_since(&token.requested_at());
+            if refused_at.is_some_and(|refused_at| age >= Duration::from_secs(refused_at)) {
+                bench.cache.invalidate(&token);
+            }
+            tokio::task::yield_now().await;
+            bench.clock.advance(STEP);
+        }
+        requests.push(bench.calls());
+    }
+    // One each 10.5 to 12 s, by chance.
+    assert!(requests.iter().all(|requests| (50..=58).contains(requests)), "{requests:?}");
+}
+
+#[tokio::test]
+async fn a_service_that_hands_out_dead_tokens_is_asked_ever_more_rarely() {
+    type Gives = fn(usize) -> (&'static str, u64);
+    // What the n-th call brings: a token, and how many milliseconds it lives.
+    let (over, nearly): (Gives, Gives) = (|call| (new_token(call), 0), |call| (new_token(call), 999));
+    let (same, same_nearly): (Gives, Gives) = (|_| ("token-good", 0), |_| ("token-good", 999));
+    let cases: [(&str, Vec<Gives>); 8] = [
+        ("new ones that are over", vec![over]),
+        ("new ones that are nearly over", vec![nearly]),
+        ("the same one, over", vec![same]),
+        ("the same one, nearly over", vec![same_nearly]),
+        ("by turns new and the same", vec![over, same]),
+        ("by turns over and nearly", vec![nearly, over]),
+        ("all kinds", vec![same, over, nearly, same_nearly]),
+        ("two of each", vec![over, over, nearly, nearly, same, same]),
+    ];
+    for (what, kinds) in cases {
+        for began_well in [true, false] {
+            let what = format!("{what}, after a good one: {began_well}");
+            let healed = Arc::new(AtomicBool::new(false));
+            let script_healed = Arc::clone(&healed);
+            let kinds = kinds.clone();
+            let bench = Bench::new(move |call| {
+                let (token, millis) = kinds[call % kinds.len()](call);
+                match call {
+                    1 if began_well => Does::Gives("token-good", HOUR),
+                    _ if script_healed.load(Ordering::SeqCst) => Does::Gives("token-healed", HOUR),
+                    _ => Does::Gives(token, Duration::from_millis(millis)),
+                }
+            });
+            if began_well {
+                bench.served().await;
+                bench.advance(3_600);
+            }
+            let began = bench.clock.now();
+            while bench.clock.now().elapsed_since(&began) < TEN_MINUTES {
+                if let Err(error) = bench.cache.token().await {
+                    let says = (error.kind(), error.remedy());
+                    let known = [(ErrorKind::ClockSkew, Remedy::CorrectClock), (ErrorKind::Server, Remedy::Retry)];
+                    assert!(known.contains(&says), "{what}: {error}");
+                }
+                tokio::task::yield_now().await;
+                bench.clock.advance(STEP);
+            }
+            let dead = bench.calls() - usize::from(began_well);
+            assert!((3..=10).contains(&dead), "{what}: {dead} requests, {:?}", gaps(&bench));
+            healed.store(true, Ordering::SeqCst);
+            is_served_within_the_stated_pause(&bench, &what).await;
+            assert_eq!(bench.served().await, "token-healed", "{what}");
+        }
+    }
+}
+
+/// The first request is so slow that it is given up, on a runtime that nobody drives. It ends while the service refuses the credentials.
+#[test]
+fn refused_credentials_are_not_tried_twice_in_a_minute() {
+    let refused = || fails(ErrorKind::ClientRefused, Remedy::FixConfiguration);
+    let cases: [(&str, fn() -> Does, u64); 9] = [
+        ("never", refused, u64::MAX),
+        ("refused, at once", refused, 121),
+        ("refused, at the end of the hold", refused, 179),
+        ("too many requests", || fails(ErrorKind::RateLimited, Remedy::Wait), 150),
+        ("a fault", || fails(ErrorKind::Server, Remedy::Retry), 150),
+        ("a panic", || Does::Panics, 150),
+        ("a token that is over", || Does::Gives("token-late", Duration::ZERO), 150),
+        ("a token that is nearly over", || Does::Gives("token-late", Duration::from_millis(151_000)), 150),
+        ("a good token", || Does::Gives("token-late", Duration::from_secs(400)), 150),
+    ];
+    for (what, late, lands_at) in cases {
+        let healed = Arc::new(AtomicBool::new(false));
+        let script_healed = Arc::clone(&healed);
+        let bench = Bench::gated(move |call| match call {
+            1 => late(),
+            _ if script_healed.load(Ordering::SeqCst) => Does::Gives("token-healed", HOUR),
+            _ => refused(),
+        });
+        let (slow, quick) = (runtime(), runtime());
+        slow.block_on(async {
+            assert!(bench.cache.try_token().is_none(), "{what}");
+            settle().await;
+        });
+        let bench = bench.opened();
+        bench.advance(120);
+        for second in 120..3_720 {
+            if second == lands_at {
+                slow.block_on(settle());
+            }
+            quick.block_on(async {
+                if second % 2 == 0 {
+                    let _ = bench.cache.token().await;
+                } else {
+                    let _ = (bench.cache.try_token(), bench.cache.token_within(Duration::ZERO).await.is_ok());
+                }
+                tokio::task::yield_now().await;
+            });
+            bench.advance(1);
+        }
+        let gaps = gaps(&bench);
+        assert!(gaps.iter().all(|gap| *gap >= 60_000), "{what}: {gaps:?}");
+        assert!(bench.calls() > 50, "{what}: it is tried again when the minute is over");
+        healed.store(true, Ordering::SeqCst);
+        quick.block_on(is_served_within_the_stated_pause(&bench, what));
+        assert_eq!(quick.block_on(async { text(&bench.cache.token().await.unwrap()) }), "token-healed", "{what}");
+    }
+}
