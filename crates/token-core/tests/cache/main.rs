@@ -5,6 +5,7 @@
 mod bench;
 mod budget;
 mod dead;
+mod decorators;
 mod ending;
 mod expiry;
 mod failures;

@@ -1,6 +1,7 @@
 //! Where a request runs, and what ends it.
 
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use token_core::{ErrorKind, Remedy};
 
@@ -59,4 +60,38 @@ fn a_request_on_a_runtime_that_nobody_drives_is_given_up() {
     assert_eq!(bench.calls(), 2);
     let _ = first.block_on(waiting).unwrap();
     assert_eq!(second.block_on(bench.served()), "token-2", "what comes of the first request changes nothing");
+}
+
+/// Its time-out is on that runtime too, so those who wait on another one look after it by their own clock.
+#[test]
+fn who_waits_elsewhere_takes_over_from_a_runtime_that_nobody_drives() {
+    for comes_at in [0, 1, 60, 119] {
+        let bench = Bench::gated(|call| Does::Gives(numbered(call), HOUR));
+        let (first, second) = (runtime(), runtime());
+        first.block_on(async {
+            assert!(bench.cache.try_token().is_none());
+            settle().await;
+        });
+        bench.advance(comes_at);
+        let waiting: Vec<_> = (0..10)
+            .map(|_| {
+                let cache = bench.cache.clone();
+                second.spawn(async move { cache.token().await.map(|token| text(&token)) })
+            })
+            .collect();
+        second.block_on(settle());
+        bench.clock.advance(Duration::from_millis(1_000 * (120 - comes_at) - 1));
+        second.block_on(settle());
+        assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
+        assert_eq!(bench.calls(), 1, "the first request has a millisecond left");
+        let bench = bench.opened();
+        bench.clock.advance(Duration::from_millis(1));
+        for waiting in waiting {
+            assert_eq!(second.block_on(waiting).unwrap().unwrap(), "token-2", "came after {comes_at} s");
+        }
+        assert_eq!(bench.calls(), 2, "one of them begins anew for all");
+        first.block_on(settle());
+        assert_eq!(second.block_on(bench.served()), "token-2", "what comes of the first request changes nothing");
+        assert_eq!(bench.cache.state().counts.tokens, 1);
+    }
 }
