@@ -66,6 +66,11 @@ impl TokenProvider for NewService {
 
     /// Nothing is kept here, so there is nothing to drop.
     fn invalidate(&self, _rejected: &Token) {}
+
+    /// A token that is lost on its way is asked for again. Not so if an answer brings a refresh token that takes the place of the old one.
+    fn is_cancel_safe(&self) -> bool {
+        true
+    }
 }
 
 impl fmt::Debug for NewService {

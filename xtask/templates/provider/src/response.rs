@@ -24,7 +24,11 @@ pub(crate) fn token(reply: &Reply<'_>) -> Result<Token, Error> {
     check_token_type(token_type, TOKEN_TYPES).map_err(|fault| reply.invalid(fault))?;
     let expiry = reply.expiry(ExpiryFormat::SecondsFromNow, object.get("expires_in"));
     let scope = object.optional_text("scope").ok().flatten().unwrap_or_default();
-    Token::bearer(access_token, expiry, reply.asked_at()).scope(scope).build().map_err(|fault| reply.invalid(fault))
+    Token::bearer(access_token, expiry, reply.asked_at())
+        .clock_offset(reply.clock_offset())
+        .scope(scope)
+        .build()
+        .map_err(|fault| reply.invalid(fault))
 }
 
 /// An error in the service's own shape.
