@@ -4,17 +4,25 @@ use std::time::Duration;
 
 use crate::expiries::{self, http_date};
 use crate::run::{Case, HOUR, Run};
+use token_core::Token;
 
 const HOUR_IN_SECONDS: i64 = 3_600;
 
 /// The lifetime of a token that the service ends at `end` seconds from the clock's beginning, with these headers.
-async fn expect(run: &mut Run<'_>, name: &str, end: i64, headers: &[(&str, &str)], shortest: Duration, longest: Duration) {
+async fn expect(
+    run: &mut Run<'_>,
+    name: &str,
+    end: i64,
+    headers: &[(&str, &str)],
+    shortest: Duration,
+    longest: Duration,
+) -> Option<Token> {
     let answer = run.good_until(&run.expiry_in(end));
     let answer = headers.iter().fold(answer, |answer, (name, value)| answer.header(name, value));
     let case = Case::new(name, answer);
-    if let Some(token) = run.ask_for_token(&case).await {
-        run.expect_lifetime(&case.name, &token, shortest, longest);
-    }
+    let token = run.ask_for_token(&case).await?;
+    run.expect_lifetime(&case.name, &token, shortest, longest);
+    Some(token)
 }
 
 pub(super) async fn a_clock_that_was_never_set_prolongs_nothing(run: &mut Run<'_>) {
@@ -55,6 +63,9 @@ pub(super) async fn the_clock_of_the_service_measures_its_times(run: &mut Run<'_
         // `Date` is cut to whole seconds, so up to one is lost.
         let shortest = if absolute { HOUR - Duration::from_secs(1) } else { HOUR };
         let name = format!("the service's clock is {name}, `date: {date}`");
-        expect(run, &name, end, &[("date", &date)], shortest, HOUR).await;
+        if let Some(token) = expect(run, &name, end, &[("date", &date)], shortest, HOUR).await {
+            let found = token.clock_offset();
+            run.expect(&name, found == Some(offset), format!("a clock offset of {offset} s"), format!("{found:?}"));
+        }
     }
 }

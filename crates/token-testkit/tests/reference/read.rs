@@ -81,12 +81,14 @@ impl Provider {
         let expiry = self.expiry(reply, object.get("expires"))?;
         let asked_at = if self.has(Fault::ReadsClockLate) { self.clock.now() } else { reply.asked_at() };
         let refresh_token = object.optional_text("refresh_token").map_err(invalid)?;
-        Token::bearer(access_token.clone(), expiry, asked_at).refresh_token(refresh_token.map(Into::into)).build().map_err(
-            |fault| {
+        Token::bearer(access_token.clone(), expiry, asked_at)
+            .clock_offset(reply.clock_offset())
+            .refresh_token(refresh_token.map(Into::into))
+            .build()
+            .map_err(|fault| {
                 let error = reply.error(ErrorKind::InvalidResponse, Remedy::ContactService);
                 if self.has(Fault::TokenInCause) { error.with_source(Quoted(access_token)) } else { error.with_source(fault) }
-            },
-        )
+            })
     }
 
     fn expiry(&self, reply: &Reply<'_>, value: Option<&Value>) -> Result<Expiry, Error> {
