@@ -365,15 +365,15 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
             let left = policy.longest_request.saturating_sub(now.monotonic_since(&flight.began));
             return Ok(Turn::Wait(Wait { landing: Arc::clone(&flight.landing), look_after: is_elsewhere.then_some(left) }));
         }
-        if let Some(error) = state.pause_left(now) {
-            return Err(error);
-        }
         if state.is_closed {
             return Err(policy.error(
                 ErrorKind::Closed,
                 Remedy::FixProgram,
                 "the cache was closed, and no token is left that is usable",
             ));
+        }
+        if let Some(error) = state.pause_left(now) {
+            return Err(error);
         }
         let message = "no Tokio runtime runs here, and a request needs one";
         let runtime = runtime.ok_or_else(|| policy.error(ErrorKind::Internal, Remedy::FixProgram, message))?;
