@@ -23,6 +23,9 @@ struct Deadline {
 }
 
 impl Deadline {
+    /// It has come, whatever the clocks say.
+    const PAST: Self = Self { wall: SystemTime::UNIX_EPOCH, monotonic: Duration::ZERO };
+
     fn new(from: Moment, after: Duration) -> Self {
         Self {
             // Lifetimes are capped, so the sum overflows only from a clock that is centuries off; such a token counts as over.
@@ -54,8 +57,10 @@ impl Held {
         let due_after = policy.due_after(lifetime, random);
         let usable_for = policy.usable_for(lifetime);
         let deadline = |after| Deadline::new(token.requested_at(), after);
+        let surely_fresh_for = usable_for.checked_sub(COARSE_MARGIN).map(|sure| sure.min(due_after));
         Self {
-            surely_fresh_until: deadline(due_after.min(usable_for.saturating_sub(COARSE_MARGIN))),
+            // A reading that lags may be earlier than the request, so a token too short for the margin is at no time surely fresh.
+            surely_fresh_until: surely_fresh_for.map_or(Deadline::PAST, deadline),
             due_at: deadline(due_after),
             usable_until: deadline(usable_for),
             generation,
