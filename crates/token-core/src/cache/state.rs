@@ -1,5 +1,6 @@
 //! What a cache knows besides its token. Pure: no I/O, no clock of its own.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,8 +30,8 @@ pub(super) struct State {
     in_doubt: bool,
     /// Tokens in a row that were over on arrival or refused before they had served well.
     useless: u32,
-    /// The token that was refused last: a request that began before that may bring it again.
-    refused: Option<Refused>,
+    /// The tokens that were refused last: a request that began before that may bring one of them again.
+    refused: VecDeque<Refused>,
     /// To be told after the lock is gone.
     events: Vec<CacheEvent>,
 }
@@ -55,6 +56,9 @@ impl Pause {
 
 /// A token that is usable for less than this when it comes is worn: it is given out, and the next one is not asked for at once.
 const WORN: Duration = Duration::from_secs(1);
+
+/// How many refused tokens are remembered. More than one can be refused while a request runs only if that request was given up on and others brought tokens.
+const REMEMBERED_REFUSALS: usize = 8;
 
 impl State {
     /// What happened since this was asked last.
@@ -133,8 +137,8 @@ impl State {
         if usable_for.is_zero() {
             return Answer::Failed(self.over_on_arrival(is_same_again, policy, now));
         }
-        let refused = self.refused.as_ref().filter(|refused| number <= refused.last_request);
-        if refused.is_some_and(|refused| refused.fingerprint == held.token().fingerprint()) {
+        let mut refused = self.refused.iter().filter(|refused| number <= refused.last_request);
+        if refused.any(|refused| refused.fingerprint == held.token().fingerprint()) {
             // Asked for before the refusal, it is what was refused. A pause that the refusal began goes on.
             return Answer::AskAgain;
         }
@@ -194,7 +198,10 @@ impl State {
     pub(super) fn refused(&mut self, refused: &Held, policy: &CachePolicy, now: Moment) {
         self.counts.refusals += 1;
         self.events.push(CacheEvent::Invalidated { generation: refused.generation() });
-        self.refused = Some(Refused { fingerprint: refused.token().fingerprint(), last_request: self.counts.requests });
+        if self.refused.len() == REMEMBERED_REFUSALS {
+            self.refused.pop_front();
+        }
+        self.refused.push_back(Refused { fingerprint: refused.token().fingerprint(), last_request: self.counts.requests });
         // A token that did good service and was then revoked says nothing of the next one.
         self.useless = if refused.served_well(policy, &now) { 1 } else { self.useless.saturating_add(1) };
         if let Some(length) = policy.refusal_pause(self.useless) {
