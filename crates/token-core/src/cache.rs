@@ -325,7 +325,7 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
             && !state.must_not_refresh(now)
             && let Some(runtime) = Runtime::current()
         {
-            let flight = Flight::begin(&self.shared, &mut state, runtime, *now);
+            let flight = Flight::begin(&self.shared, &mut state, runtime);
             let events = state.take_events();
             drop(state);
             self.shared.tell_all(&events);
@@ -377,7 +377,7 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
         }
         let message = "no Tokio runtime runs here, and a request needs one";
         let runtime = runtime.ok_or_else(|| policy.error(ErrorKind::Internal, Remedy::FixProgram, message))?;
-        let flight = Flight::begin(&self.shared, state, runtime, *now);
+        let flight = Flight::begin(&self.shared, state, runtime);
         let landing = flight.landing();
         *begun = Some(flight);
         Ok(Turn::Wait(Wait { landing, look_after: None }))

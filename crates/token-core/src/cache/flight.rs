@@ -79,17 +79,19 @@ pub(super) struct Flight<P: TokenProvider + 'static> {
 
 impl<P: TokenProvider + 'static> Flight<P> {
     /// Notes the request in `state`. It must be spawned, after the lock on the state is gone.
-    pub(super) fn begin(shared: &Arc<Shared<P>>, state: &mut State, runtime: Runtime, now: Moment) -> Self {
+    pub(super) fn begin(shared: &Arc<Shared<P>>, state: &mut State, runtime: Runtime) -> Self {
+        // Not the reading of the caller, who may have been held up since: the next one would take the request for late.
+        let began = shared.clock.now();
         let landing = Arc::new(Landing::new());
         let cut_off = shared.provider.is_cancel_safe().then(Arc::<Notify>::default);
         let number = state.begin_flight(|number| FlightHandle {
             number,
-            began: now,
+            began,
             landing: Arc::clone(&landing),
             runtime: runtime.id(),
             cut_off: cut_off.clone(),
         });
-        Self { shared: Arc::clone(shared), runtime, began: now, landing, cut_off, number, landed: false }
+        Self { shared: Arc::clone(shared), runtime, began, landing, cut_off, number, landed: false }
     }
 
     pub(super) fn landing(&self) -> Arc<Landing> {
