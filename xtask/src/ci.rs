@@ -21,6 +21,7 @@ const CHECKS: &[Check] = &[
     Check { name: "bench", what: "the benchmarks, which are no part of the workspace, are in order", run: bench },
     Check { name: "lints", what: "clippy finds nothing, in all targets and features", run: lints },
     Check { name: "tests", what: "the README's test command", run: tests },
+    Check { name: "interleavings", what: "the cache, under many interleavings of its threads", run: interleavings },
     Check { name: "quickstart", what: "the README's first command", run: quickstart },
     Check { name: "alone", what: "each provider built and tested by itself, and without its default features", run: alone },
     Check { name: "walkthrough", what: "the guide to adding a provider, step by step in a copy", run: walkthrough::check },
@@ -94,6 +95,12 @@ fn tests() -> Result<(), String> {
     run_cargo(&["test", "--locked", "--workspace", "--all-features"])
 }
 
+/// The tests have had a first look at this; here it is searched through, and told how far.
+fn interleavings() -> Result<(), String> {
+    let mut command = cargo(&["test", "--locked", "--package", "interleavings", "--", "--nocapture"]);
+    step::run(command.env("INTERLEAVINGS", "2000"))
+}
+
 fn quickstart() -> Result<(), String> {
     run_cargo(&["run", "--locked", "--package", "examples", "--example", "quickstart"])
 }
@@ -151,8 +158,19 @@ fn licences() -> Result<(), String> {
 
 /// Packs every library. Building from the packages is left out: it would compile everything a second time, and the lists of files are what goes wrong.
 fn package() -> Result<(), String> {
-    let arguments =
-        ["package", "--locked", "--workspace", "--exclude", "examples", "--exclude", "xtask", "--no-verify", "--allow-dirty"];
+    let arguments = [
+        "package",
+        "--locked",
+        "--workspace",
+        "--exclude",
+        "examples",
+        "--exclude",
+        "interleavings",
+        "--exclude",
+        "xtask",
+        "--no-verify",
+        "--allow-dirty",
+    ];
     run_cargo(&arguments)
 }
 

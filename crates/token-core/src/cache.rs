@@ -4,19 +4,21 @@ mod flight;
 mod held;
 mod observer;
 mod policy;
+#[cfg_attr(token_core_shuttle, path = "../interleavings/src/runtime.rs")]
 mod runtime;
 mod snapshot;
 mod state;
+#[cfg_attr(token_core_shuttle, path = "../interleavings/src/sync.rs")]
+mod sync;
 #[cfg(feature = "tracing")]
 mod trace;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use http::HeaderValue;
 
@@ -24,9 +26,13 @@ use self::flight::{Answer, Flight, Landing, caught, within};
 use self::held::Held;
 pub use self::observer::{CacheEvent, Observer};
 pub use self::policy::CachePolicy;
+#[cfg(not(token_core_shuttle))]
 use self::runtime::Runtime;
+#[cfg(token_core_shuttle)]
+pub use self::runtime::Runtime;
 pub use self::snapshot::{CacheCounts, CacheState, Freshness};
 use self::state::State;
+use self::sync::{ArcSwapOption, AtomicUsize, Mutex, MutexGuard};
 use crate::clock::{Clock, Moment, SystemClock};
 use crate::error::{Error, ErrorKind, Remedy};
 use crate::provider::TokenProvider;

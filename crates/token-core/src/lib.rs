@@ -48,6 +48,8 @@ mod transport;
 mod url;
 
 pub use assembly::Assembly;
+#[cfg(token_core_shuttle)]
+pub use cache::Runtime;
 pub use cache::{CacheCounts, CacheEvent, CachePolicy, CacheState, Freshness, Observer, RefreshUnderWay, TokenCache};
 pub use clock::{Clock, Moment, SystemClock};
 pub use error::{Error, ErrorKind, Remedy};

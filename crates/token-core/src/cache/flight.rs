@@ -3,15 +3,14 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::Poll;
-
-use tokio::sync::{Notify, Semaphore};
 
 use super::Shared;
 use super::held::Held;
 use super::runtime::{Runtime, RuntimeId};
 use super::state::State;
+use super::sync::{Notify, OnceLock, Semaphore};
 use crate::clock::Moment;
 use crate::error::{Error, ErrorKind, Remedy};
 use crate::provider::TokenProvider;
