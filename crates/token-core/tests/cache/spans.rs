@@ -1,7 +1,7 @@
 //! What a cache writes to `tracing`. Names, levels, targets and fields are part of the public interface.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -117,8 +117,16 @@ async fn live(mut step: impl FnMut(&str)) {
     step("the end");
 }
 
+/// While there is one subscriber in a process, `tracing` asks that of the thread which comes by an event first whether anybody wants it,
+/// and remembers the answer for all threads. Most threads of this program have none and would say no, so there is one behind all of them.
+fn listen_on_every_thread() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| tracing::subscriber::set_global_default(Registry::default()).unwrap());
+}
+
 #[tokio::test]
 async fn spans_and_events_keep_their_names() {
+    listen_on_every_thread();
     let lines = Lines::default();
     let _guard = tracing::subscriber::set_default(Registry::default().with(lines.clone()));
     let mut told = String::new();
@@ -129,6 +137,7 @@ async fn spans_and_events_keep_their_names() {
 
 #[tokio::test]
 async fn nothing_that_is_traced_holds_a_secret() {
+    listen_on_every_thread();
     let capture = LogCapture::begin().unwrap();
     live(|_| {}).await;
     let text = capture.text();
