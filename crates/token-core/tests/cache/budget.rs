@@ -37,7 +37,7 @@ async fn is_served_within_the_stated_pause(bench: &Bench, what: &str) {
 
 #[tokio::test]
 async fn an_api_that_refuses_every_token_makes_requests_ever_rarer() {
-    // How long tokens live and at what age they are refused, in seconds; the most requests, and the most per pause that is longer than the one before.
+    // How long tokens live and at what age they are refused, in seconds; the most requests.
     let cases = [
         ("as soon as they come", 3_600, 0, 10),
         ("short-lived ones, as soon as they come", 15, 0, 10),
@@ -150,8 +150,10 @@ async fn a_service_that_hands_out_dead_tokens_is_asked_ever_more_rarely() {
 /// The first request is so slow that it is given up, on a runtime that nobody drives. It ends while the service refuses the credentials.
 #[test]
 fn refused_credentials_are_not_tried_twice_in_a_minute() {
+    type First = fn() -> Does;
     let refused = || fails(ErrorKind::ClientRefused, Remedy::FixConfiguration);
-    let cases: [(&str, fn() -> Does, u64); 9] = [
+    // What the first request comes to, and when, in seconds.
+    let cases: [(&str, First, u64); 9] = [
         ("never", refused, u64::MAX),
         ("refused, at once", refused, 121),
         ("refused, at the end of the hold", refused, 179),

@@ -129,7 +129,8 @@ async fn a_leap_second_does_nothing() {
 /// A wall clock that was set back after the request left, or a token that another program asked for by a monotonic clock of its own.
 #[tokio::test]
 async fn a_moment_of_the_request_that_lies_ahead_on_one_clock_prolongs_nothing() {
-    let ahead: [(&str, fn(Moment) -> Moment); 2] = [
+    type RequestedAt = fn(Moment) -> Moment;
+    let ahead: [(&str, RequestedAt); 2] = [
         ("by the wall clock", |now| Moment::new(now.wall() + 10 * HOUR, now.monotonic())),
         ("by the monotonic clock", |now| Moment::new(now.wall(), now.monotonic() + 10 * HOUR)),
     ];
