@@ -23,6 +23,34 @@
 //! }
 //! ```
 //!
+//! # The cache
+//!
+//! | question | call |
+//! |---|---|
+//! | a token, and I can wait | [`TokenCache::token`] |
+//! | the header for a request | [`TokenCache::authorization`] |
+//! | I can wait, but only so long | [`TokenCache::token_within`] |
+//! | I cannot wait | [`TokenCache::try_token`], [`TokenCache::try_authorization`] |
+//! | an API refused the token | [`TokenCache::invalidate`] |
+//! | how does it stand? | [`TokenCache::state`] |
+//! | what happens in it? | an [`Observer`] in its [`CachePolicy`], or the feature `tracing` |
+//! | the program ends | [`TokenCache::close`] |
+//!
+//! What it promises stands at [`TokenCache`]; the README of the crate has it situation by situation.
+//!
+//! ```
+//! use token_core::{Freshness, TokenCache, TokenProvider};
+//!
+//! fn health<P: TokenProvider + 'static>(tokens: &TokenCache<P>) -> String {
+//!     let state = tokens.state();
+//!     match (state.freshness, state.last_error) {
+//!         (Freshness::Empty, Some(error)) => format!("no token: {error}"),
+//!         (Freshness::Empty, None) => "no token yet".to_owned(),
+//!         _ => format!("a token for {:?}", state.lifetime_left),
+//!     }
+//! }
+//! ```
+//!
 //! # Features
 //!
 //! - `mock`: `MockTokenProvider`, for the tests of programs that hold a `dyn TokenProvider`.
