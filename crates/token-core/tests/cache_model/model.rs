@@ -122,6 +122,7 @@ pub(crate) struct Model {
     waiters: Vec<Waiter>,
     /// When the requests began, for the budget as a whole.
     begins: Vec<Duration>,
+    /// When those began that brought nothing but dead tokens, in a row.
     dead: Vec<Duration>,
     credentials_refused: Option<Duration>,
 }
@@ -421,6 +422,7 @@ impl Model {
         } else {
             self.failures = 0;
             self.dead_in_a_row = 0;
+            self.dead.clear();
         }
         if self.held.as_ref().is_some_and(|held| self.served_well(held)) {
             self.useless = 0;
