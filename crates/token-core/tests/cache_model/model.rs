@@ -292,13 +292,26 @@ impl Model {
         }
     }
 
+    /// Who has an answer to look at in `place` while a request there is about to end: which of them runs first is known to the runtime alone.
+    pub(crate) fn racing(&self, place: Place) -> Vec<usize> {
+        let is_ending = self.flights.iter().any(|flight| flight.place == place && self.is_over(flight));
+        let racing = self.waiters.iter().filter(|waiter| is_ending && waiter.place == place && waiter.landed.is_some());
+        racing.map(|waiter| waiter.caller).collect()
+    }
+
+    fn is_over(&self, flight: &Flight) -> bool {
+        flight.outcome.is_some() || self.is_late(flight)
+    }
+
+    fn is_late(&self, flight: &Flight) -> bool {
+        self.now.monotonic() - flight.began.monotonic() >= LONGEST_REQUEST
+    }
+
     /// Lets everything in `place` run that can. Gives what each caller who waited may have got.
     pub(crate) fn run(&mut self, place: Place) -> Vec<(usize, Vec<Expected>)> {
         let now = self.now.monotonic();
         self.look_after_a_late_flight(place);
-        while let Some(at) = self.flights.iter().position(|flight| {
-            flight.place == place && (flight.outcome.is_some() || now - flight.began.monotonic() >= LONGEST_REQUEST)
-        }) {
+        while let Some(at) = self.flights.iter().position(|flight| flight.place == place && self.is_over(flight)) {
             let flight = self.flights.remove(at);
             let outcome = flight.outcome.clone().unwrap_or(Outcome::Failure(Fault::of_the_cache()));
             self.land(&flight, outcome);
@@ -314,7 +327,7 @@ impl Model {
             let mut outcomes = match waiter.landed.take() {
                 None => vec![Expected::Waits],
                 Some(_) if how == How::Close => vec![Expected::Done],
-                Some(landed) => vec![self.heard(landed, place, !is_out_of_patience)],
+                Some(landed) => vec![self.heard(&landed, place, !is_out_of_patience)],
             };
             if is_out_of_patience {
                 outcomes.retain(|outcome| *outcome != Expected::Waits);
@@ -332,8 +345,8 @@ impl Model {
         expected
     }
 
-    fn heard(&mut self, landed: Landed, place: Place, is_certain: bool) -> Expected {
-        match landed {
+    fn heard(&mut self, landed: &Landed, place: Place, is_certain: bool) -> Expected {
+        match *landed {
             Landed::Token { id, asked, usable } if self.now.elapsed_since(&asked) < usable => Expected::Served(id),
             Landed::AskAgain | Landed::Token { .. } => self.ask(place, is_certain),
             Landed::Fails(kind, after) => self.serve(place, is_certain).unwrap_or(Expected::Fails(kind, after)),
@@ -341,9 +354,8 @@ impl Model {
     }
 
     fn give_up_late_flight(&mut self) {
-        let is_late = |flight: &&Flight| self.now.monotonic() - flight.began.monotonic() >= LONGEST_REQUEST;
         let current = self.flights.iter().find(|flight| Some(flight.number) == self.current);
-        if let Some(number) = current.filter(is_late).map(|flight| flight.number) {
+        if let Some(number) = current.filter(|flight| self.is_late(flight)).map(|flight| flight.number) {
             self.current = None;
             self.tell(number, &Landed::Fails(ErrorKind::Internal, None));
         }
@@ -352,7 +364,7 @@ impl Model {
     /// Whoever waits for a request on another runtime looks after it when its time is over, and the first one who does asks anew.
     fn look_after_a_late_flight(&mut self, place: Place) {
         let Some(flight) = self.flights.iter().find(|flight| Some(flight.number) == self.current) else { return };
-        if flight.place == place || self.now.monotonic() - flight.began.monotonic() < LONGEST_REQUEST {
+        if flight.place == place || !self.is_late(flight) {
             return;
         }
         let number = flight.number;

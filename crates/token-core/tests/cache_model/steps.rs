@@ -16,6 +16,8 @@ pub(crate) enum World {
     EveryTokenRefused,
     /// Everything happens.
     Mixed,
+    /// Everything happens, most of it on a runtime that is not always driven.
+    Stalling,
 }
 
 /// Which runtime a call is made on.
@@ -188,7 +190,7 @@ impl ReferenceStateMachine for Steps {
     type Transition = Step;
 
     fn init_state() -> BoxedStrategy<Outline> {
-        let world = prop_oneof![8 => Just(World::Mixed), 1 => Just(World::EveryTokenRefused), 1 => Just(World::DeadTokens)];
+        let world = prop_oneof![6 => Just(World::Mixed), 2 => Just(World::Stalling), 1 => Just(World::EveryTokenRefused), 1 => Just(World::DeadTokens)];
         (world, any::<bool>(), prop::sample::select(&[0, 4, 300, 900][..]))
             .prop_map(|(world, is_cancel_safe, lag)| Outline { world, is_cancel_safe, lag, is_asked: false, steps: 0 })
             .boxed()
@@ -196,13 +198,16 @@ impl ReferenceStateMachine for Steps {
 
     fn transitions(state: &Outline) -> BoxedStrategy<Step> {
         thread_local! {
-            static STEPS: [BoxedStrategy<Step>; 6] =
-                [mixed(false, false), mixed(true, false), mixed(false, true), mixed(true, true), all_refused(), all_dead()];
+            static STEPS: [BoxedStrategy<Step>; 8] = [
+                mixed(false, false), mixed(true, false), mixed(false, true), mixed(true, true), all_refused(), all_dead(),
+                stalling(false), stalling(true),
+            ];
         }
         let which = match state.world {
             World::DeadTokens => 5,
             World::EveryTokenRefused => 4,
             World::Mixed => usize::from(state.is_asked) + 2 * usize::from(state.steps > 100),
+            World::Stalling => 6 + usize::from(state.is_asked),
         };
         STEPS.with(|steps| steps[which].clone())
     }
@@ -239,6 +244,19 @@ fn mixed(is_asked: bool, is_late: bool) -> BoxedStrategy<Step> {
         (u32::from(is_late), place().prop_map(|place| Step::Ask(How::Close, place, 1)).boxed()),
     ];
     Union::new_weighted(weighted.into_iter().filter(|(weight, _)| *weight > 0).collect()).boxed()
+}
+
+/// Requests that outlive their time while others take their place, and end at last.
+fn stalling(is_asked: bool) -> BoxedStrategy<Step> {
+    let place = prop_oneof![Just(Place::Here), Just(Place::Elsewhere)];
+    prop_oneof![
+        2 => mixed(is_asked, false),
+        1 => (how(), place, 1..3_usize).prop_map(|(how, place, times)| Step::Ask(how, place, times)),
+        1 => any::<bool>().prop_map(Step::Stall),
+        1 => any::<bool>().prop_map(|is_before| Step::Advance(Span::To(Edge::RequestEnd, is_before))),
+        1 => Just(Step::InvalidateCurrent(1)),
+    ]
+    .boxed()
 }
 
 fn all_refused() -> BoxedStrategy<Step> {

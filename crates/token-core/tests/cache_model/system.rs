@@ -348,9 +348,16 @@ impl System {
         }
     }
 
+    fn drive_elsewhere(&mut self) {
+        self.is_stalled = false;
+        for caller in self.model.racing(Place::Elsewhere) {
+            self.cancel(caller);
+        }
+    }
+
     /// Drops the cache with everyone who waits, and begins another one.
     fn drop_all(&mut self) {
-        self.is_stalled = false;
+        self.drive_elsewhere();
         self.go_on(&[]);
         while let Some((caller, _)) = self.callers.first_key_value() {
             self.cancel(*caller);
@@ -417,7 +424,8 @@ impl System {
                 self.clock.clock.set_wall(to);
             }
             Step::SleepMachine(span) => self.clock.clock.sleep_machine(self.span(span)),
-            Step::Stall(is_stalled) => self.is_stalled = is_stalled && self.elsewhere.is_some(),
+            Step::Stall(true) => self.is_stalled = self.elsewhere.is_some(),
+            Step::Stall(false) => self.drive_elsewhere(),
         }
         self.go_on(&[]);
         self.check();
@@ -432,7 +440,7 @@ impl System {
 
     /// Answers what is asked until nobody waits, and drops all.
     fn end(&mut self) {
-        self.is_stalled = false;
+        self.drive_elsewhere();
         self.go_on(&[]);
         for _ in 0..10 {
             for number in self.model.unanswered() {
