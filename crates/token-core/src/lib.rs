@@ -56,6 +56,9 @@
 //! - `mock`: `MockTokenProvider`, for the tests of programs that hold a `dyn TokenProvider`.
 //! - `tracing`: a span `token_refresh` for each request of a cache, and events of what comes of it.
 
+// The package `interleavings` builds these sources for its own tests, not for the ones in here.
+#![cfg(not(all(test, token_core_shuttle)))]
+
 mod assembly;
 mod cache;
 mod clock;

@@ -152,6 +152,23 @@ fn a_token_that_ends_during_a_call_is_not_given_out_later() {
 }
 
 #[test]
+fn a_token_that_ends_before_its_caller_comes_back_is_not_given_out() {
+    explore(2, || {
+        let world = World::new(numbered);
+        let cache = world.cache();
+        let waits = || match world.token(&cache) {
+            Ok(token) => assert!(["token-1", "token-2"].contains(&text(&token).as_str())),
+            // It was over when it came.
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ClockSkew),
+        };
+        let time_goes_by = || world.clock.advance(95);
+        world.together(&[&waits, &time_goes_by]);
+        world.end();
+        assert!(world.service.calls() <= 2);
+    });
+}
+
+#[test]
 fn a_caller_that_goes_away_stops_nobody() {
     explore(2, || {
         let world = World::new(numbered);
