@@ -85,6 +85,17 @@ enum Turn {
     Wait(Wait),
 }
 
+/// Why a cache of which a set has a handle should not be dropped by it.
+#[cfg(feature = "caches")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tie {
+    /// It knows that the service must not be asked yet.
+    Holding,
+    /// Someone else has a handle, or a request is under way.
+    InUse,
+    None,
+}
+
 struct Wait {
     landing: Arc<Landing>,
     /// When to look after a request that runs on another runtime, which may be one that nobody drives.
@@ -223,16 +234,38 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
     ///
     /// A usable token is still given out; who would need a new one gets [`ErrorKind::Closed`].
     pub async fn close(&self) {
-        let landing = {
-            let mut state = self.shared.lock();
-            state.is_closed = true;
-            state.flight.as_ref().map(|flight| Arc::clone(&flight.landing))
-        };
+        self.stop();
+        let landing = self.shared.lock().flight.as_ref().map(|flight| Arc::clone(&flight.landing));
         if let Some(landing) = landing {
             // The request has a limit of its own, but may run on a runtime that nobody drives.
             let limit = caught(self.shared.clock.sleep(self.shared.policy.longest_request));
             let _ = within(landing.answer(), limit).await;
         }
+    }
+
+    /// Begins no more requests, on any handle.
+    pub(crate) fn stop(&self) {
+        self.shared.lock().is_closed = true;
+    }
+
+    /// What would be lost if this handle were the last one and were dropped. It waits for nothing.
+    #[cfg(feature = "caches")]
+    pub(crate) fn tie(&self) -> Tie {
+        if self.shared.handles.load(Ordering::Acquire) > 1 {
+            return Tie::InUse;
+        }
+        let state = match self.shared.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Tie::InUse,
+        };
+        if state.flight.is_some() {
+            return Tie::InUse;
+        }
+        // A reading that lags only keeps a cache a little longer.
+        let now = self.shared.clock.coarse();
+        let is_usable = || self.shared.current.load().as_ref().is_some_and(|held| held.is_usable(&now));
+        if state.holds_back(&now, is_usable) { Tie::Holding } else { Tie::None }
     }
 
     /// The provider that is asked for new tokens.

@@ -53,6 +53,7 @@
 //!
 //! # Features
 //!
+//! - `caches`: `TokenCaches`, a bounded set of caches by key, for programs with many credentials.
 //! - `mock`: `MockTokenProvider`, for the tests of programs that hold a `dyn TokenProvider`.
 //! - `tracing`: a span `token_refresh` for each request of a cache, and events of what comes of it.
 
@@ -61,6 +62,8 @@
 
 mod assembly;
 mod cache;
+#[cfg(feature = "caches")]
+mod caches;
 mod clock;
 mod error;
 mod expiry;
@@ -82,6 +85,8 @@ pub use assembly::Assembly;
 #[cfg(token_core_shuttle)]
 pub use cache::Runtime;
 pub use cache::{CacheCounts, CacheEvent, CachePolicy, CacheState, Freshness, Observer, RefreshUnderWay, TokenCache};
+#[cfg(feature = "caches")]
+pub use caches::TokenCaches;
 pub use clock::{Clock, Moment, SystemClock};
 pub use error::{Error, ErrorKind, Remedy};
 pub use expiry::{Expiry, ExpiryFormat};

@@ -107,6 +107,12 @@ impl State {
         Some(pause.error.clone().with_retry_after(Some(pause.left(now))))
     }
 
+    /// Whether a request would be made too early if this state were forgotten: in a pause, or while a usable token spares a request that could do harm.
+    #[cfg(feature = "caches")]
+    pub(super) fn holds_back(&self, now: &Moment, is_usable: impl FnOnce() -> bool) -> bool {
+        self.pause.as_ref().is_some_and(|pause| !pause.left(now).is_zero()) || (self.in_doubt && is_usable())
+    }
+
     /// Whether a refresh behind a usable token must wait: for another one, for the end of a pause, or until there is nothing to lose by it.
     pub(super) fn must_not_refresh(&mut self, now: &Moment) -> bool {
         self.is_closed || self.in_doubt || self.flight.is_some() || self.pause_left(now).is_some()
