@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use bench::{Times, program, root, timed};
+use bench_shared::{Times, program, root, timed};
 use pulldown_cmark::{Options, Parser};
 
 /// Rows of a page, and how often it is measured.

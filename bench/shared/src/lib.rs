@@ -1,8 +1,20 @@
 //! What the benchmarks share.
+//!
+//! Everything of `caches` that can be told right or wrong without a peer is here as well, so that its tests run without compiling one.
+
+mod figures;
+mod options;
+mod report;
+mod request;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
+
+pub use figures::{median, most_requests, quantile, spread};
+pub use options::{Command as CachesCommand, HELP, Mode, Options};
+pub use report::{Cell, Column, Report, Target, Verdict};
+pub use request::Head;
 
 /// How long a program may take before it is stopped.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -13,7 +25,7 @@ const GLANCE: u32 = 200;
 /// The root of the workspace that is measured.
 pub fn root() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.parent().unwrap_or(own).to_path_buf()
+    own.ancestors().nth(2).unwrap_or(own).to_path_buf()
 }
 
 /// How long the runs of one subject took.
@@ -47,16 +59,38 @@ fn milliseconds(time: Option<&Duration>) -> f64 {
     time.map_or(0.0, |time| time.as_secs_f64() * 1000.0)
 }
 
+/// Real time, from its start on.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts one.
+    #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// How long ago it was started.
+    #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    /// The same in milliseconds.
+    pub fn milliseconds(&self) -> f64 {
+        self.elapsed().as_secs_f64() * 1e3
+    }
+}
+
 /// Does something and says how long it took.
 ///
 /// # Errors
 ///
 /// Whatever `work` fails with.
-#[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 pub fn timed<T>(work: impl FnOnce() -> Result<T, String>) -> Result<(T, Duration), String> {
-    let began = Instant::now();
+    let watch = Stopwatch::start();
     let done = work()?;
-    Ok((done, began.elapsed()))
+    Ok((done, watch.elapsed()))
 }
 
 /// Runs a program to its end and gives its exit status and its time; no status if it had to be stopped after a minute.
@@ -69,9 +103,8 @@ pub fn program(command: &mut Command) -> Result<(Option<ExitStatus>, Duration), 
     timed(|| command.spawn().and_then(|mut child| end_of(&mut child)).map_err(|error| format!("cannot run {shown}: {error}")))
 }
 
-#[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 fn end_of(child: &mut Child) -> std::io::Result<Option<ExitStatus>> {
-    let began = Instant::now();
+    let began = Stopwatch::start();
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
@@ -88,6 +121,11 @@ fn end_of(child: &mut Child) -> std::io::Result<Option<ExitStatus>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_root_is_the_folder_with_the_libraries() {
+        assert!(root().join("crates/token-core/Cargo.toml").exists());
+    }
 
     #[test]
     fn the_median_is_in_the_middle() {
