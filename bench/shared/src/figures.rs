@@ -46,9 +46,8 @@ mod tests {
 
     #[test]
     fn pauses_double() {
-        let most = |time, pause| {
-            most_requests(Duration::from_millis(time), Duration::from_millis(50), Duration::from_millis(pause))
-        };
+        let most =
+            |time, pause| most_requests(Duration::from_millis(time), Duration::from_millis(50), Duration::from_millis(pause));
         // One at 0, one at 175, one at 475, one at 1,025.
         assert_eq!([1, 175, 176, 476, 1_025, 1_026].map(|time| most(time, 125)), [1, 1, 2, 3, 3, 4]);
     }

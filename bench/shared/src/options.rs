@@ -215,7 +215,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_done_is_refused() {
-        for line in ["cold", "hot 3", "all 3", "stampede x", "stampede 0", "cancel 1 2", "recover 500", "--runs 0", "--runs x", "--fast"] {
+        for line in
+            ["cold", "hot 3", "all 3", "stampede x", "stampede 0", "cancel 1 2", "recover 500", "--runs 0", "--runs x", "--fast"]
+        {
             assert!(read(line).is_err(), "{line}");
         }
     }

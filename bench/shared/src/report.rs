@@ -143,7 +143,8 @@ impl Report {
     /// For people, and to be pasted into a page as it is.
     pub fn markdown(&self) -> String {
         let mut text = format!("### {}\n\n{}\n\n", self.mode, self.title);
-        let mut lines = vec![std::iter::once("subject".to_owned()).chain(self.columns.iter().map(|column| column.heading.clone())).collect()];
+        let mut lines =
+            vec![std::iter::once("subject".to_owned()).chain(self.columns.iter().map(|column| column.heading.clone())).collect()];
         for (subject, cells) in &self.rows {
             let cells = self.columns.iter().zip(cells).map(|(column, cell)| match cell {
                 Cell::Missing => "–".to_owned(),
@@ -165,7 +166,12 @@ impl Report {
             let mut lines = vec![["target", "at most", "measured", ""].map(str::to_owned).to_vec()];
             lines.extend(self.targets.iter().map(|target| {
                 let figure = if target.figure.is_nan() { "–".to_owned() } else { plain(target.figure) };
-                vec![target.what.clone(), format!("{} {}", plain(target.limit), target.unit), figure, target.verdict().to_string()]
+                vec![
+                    target.what.clone(),
+                    format!("{} {}", plain(target.limit), target.unit),
+                    figure,
+                    target.verdict().to_string(),
+                ]
             }));
             write_table(&mut text, &lines);
         }
@@ -209,7 +215,9 @@ fn plain(number: f64) -> String {
 /// The first column to the left, the others to the right, all as wide as they need to be.
 fn write_table(text: &mut String, lines: &[Vec<String>]) {
     let columns = lines.first().map_or(0, Vec::len);
-    let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0).max(3);
+    let width = |column: usize| {
+        lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0).max(3)
+    };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     for (number, line) in lines.iter().enumerate() {
         for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
@@ -255,7 +263,8 @@ mod tests {
 
     #[test]
     fn lines_of_json_can_be_read() {
-        let lines: Vec<serde_json::Value> = report().json_lines().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines: Vec<serde_json::Value> =
+            report().json_lines().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines[0], serde_json::json!({"mode": "hot", "subject": "a \"b\"\n", "ns": 1.25, "who": "c\\"}));
         assert_eq!(lines[1], serde_json::json!({"mode": "hot", "subject": "long subject", "ns": 100, "who": null}));
         assert_eq!(lines.len(), 3);
@@ -278,7 +287,9 @@ mod tests {
     fn the_worst_target_decides() {
         let mut report = report();
         assert_eq!(report.verdict(), Verdict::Met);
-        for (figure, verdict) in [(2.0, Verdict::Met), (2.1, Verdict::Missed), (f64::NAN, Verdict::NotMeasured), (0.0, Verdict::NotMeasured)] {
+        for (figure, verdict) in
+            [(2.0, Verdict::Met), (2.1, Verdict::Missed), (f64::NAN, Verdict::NotMeasured), (0.0, Verdict::NotMeasured)]
+        {
             report.target("x", 2.0, "ns", figure);
             assert_eq!(report.verdict(), verdict);
         }

@@ -16,11 +16,11 @@ impl Head {
         let end = bytes.windows(END.len()).position(|window| window == END)? + END.len();
         let text = String::from_utf8_lossy(bytes.get(..end)?);
         let target = text.split_whitespace().nth(1).unwrap_or("/").to_owned();
-        let lengths = text.lines().filter_map(|line| {
+        let mut lengths = text.lines().filter_map(|line| {
             let (name, value) = line.split_once(':')?;
             if name.eq_ignore_ascii_case("content-length") { value.trim().parse::<usize>().ok() } else { None }
         });
-        Some(Self { target, bytes: end + lengths.last().unwrap_or(0) })
+        Some(Self { target, bytes: end + lengths.next().unwrap_or(0) })
     }
 
     /// The first part of the path: which site is meant.
