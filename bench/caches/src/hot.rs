@@ -9,7 +9,7 @@ use allocation_counter::measure;
 use bench_shared::{Cell, Column, Options, Report, Stopwatch, median, spread};
 use tokio::runtime::Runtime;
 
-use crate::ours::{Authorization, Cached, Dyn, OURS, Observed, TryAuthorization, TryToken};
+use crate::ours::{Authorization, Cached, Clocked, Dyn, OURS, Observed, TryAuthorization, TryToken};
 use crate::server::{Server, Service, Site};
 use crate::subject::{Subject, cold};
 use crate::{floors, peers, time};
@@ -43,6 +43,7 @@ pub(crate) fn run(server: &Server, options: &Options) -> Result<Report, String> 
         floors::Floor,
         floors::Guard,
         floors::Clocked,
+        Clocked,
         floors::Boxed,
         floors::Header,
         floors::Locked,

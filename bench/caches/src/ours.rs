@@ -9,7 +9,7 @@ use http::HeaderValue;
 use provider_sehatmu::{SehatMu, SehatMuBuilder};
 use secrecy::ExposeSecret;
 use token_core::{
-    CacheEvent, CachePolicy, Clock, Error, Expiry, Observer, Retry, SystemClock, Token, TokenCache, TokenProvider, Transport,
+    CacheEvent, CachePolicy, Clock, Error, Expiry, Moment, Observer, Retry, SystemClock, Token, TokenCache, TokenProvider, Transport,
 };
 use transport_reqwest::ReqwestTransport;
 
@@ -143,6 +143,33 @@ struct Counting(AtomicU64);
 impl Observer for Counting {
     fn event(&self, _: &'static str, _: &CacheEvent) {
         self.0.fetch_add(1, Relaxed);
+    }
+}
+
+/// What the cache's own clock adds to the floor.
+#[derive(Clone)]
+pub(crate) struct Clocked(Arc<arc_swap::ArcSwap<Moment>>);
+
+impl Subject for Clocked {
+    const NAME: &'static str = "floor: load_full() + SystemClock.coarse()";
+    type Client = ();
+
+    async fn client() -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn cold((): &(), _: &str) -> Result<Self, String> {
+        Ok(Self(Arc::new(arc_swap::ArcSwap::from_pointee(SystemClock.now()))))
+    }
+
+    async fn get(&self) -> Result<usize, String> {
+        let (held, now) = (self.0.load_full(), SystemClock.coarse());
+        let is_later = now.wall() >= held.wall() || now.monotonic() >= held.monotonic();
+        Ok(std::hint::black_box(is_later).into())
+    }
+
+    fn strings(_: &str) -> Result<usize, &'static str> {
+        Err("it is a floor")
     }
 }
 

@@ -1,5 +1,6 @@
 //! One bad answer, and a service that is healthy again at once: when do callers get a token?
 
+use std::sync::Barrier;
 use std::time::Duration;
 
 use bench_shared::{Column, Options, Report, Stopwatch, median, quantile};
@@ -63,13 +64,14 @@ pub(crate) fn run(server: &Server, options: &Options, status: u16) -> Result<Rep
         peers::Yup,
     );
     // They hardly do anything but wait, so all wait at once.
+    let all_made = Barrier::new(subjects.len() * runs);
     let outcomes: Vec<Vec<Run>> = std::thread::scope(|scope| {
-        let begun: Vec<Vec<_>> = subjects
-            .iter()
-            .map(|(name, once)| {
-                (0..runs).map(|_| scope.spawn(move || once(server, status).map_err(|error| format!("{name}: {error}")))).collect()
-            })
-            .collect();
+        let begin = |(name, once): &(&'static str, Once)| {
+            let (name, once, all_made) = (*name, *once, &all_made);
+            let run = move || once(server, status, all_made).map_err(|error| format!("{name}: {error}"));
+            (0..runs).map(|_| scope.spawn(run)).collect::<Vec<_>>()
+        };
+        let begun: Vec<_> = subjects.iter().map(begin).collect();
         let ended = begun
             .into_iter()
             .map(|runs| runs.into_iter().map(|run| run.join().map_err(|_| "a run panicked".to_owned())?).collect());
@@ -92,7 +94,7 @@ pub(crate) fn run(server: &Server, options: &Options, status: u16) -> Result<Rep
     Ok(report)
 }
 
-type Once = fn(&Server, u16) -> Result<Run, String>;
+type Once = fn(&Server, u16, &Barrier) -> Result<Run, String>;
 
 fn show(report: &mut Report, name: &str, runs: &[Run], status: u16) {
     let healed: Vec<f64> = runs.iter().map(|run| run.healed_ms.unwrap_or(f64::INFINITY)).collect();
@@ -113,11 +115,19 @@ fn show(report: &mut Report, name: &str, runs: &[Run], status: u16) {
     }
 }
 
-fn once<S: Subject>(server: &Server, status: u16) -> Result<Run, String> {
+fn once<S: Subject>(server: &Server, status: u16, all_made: &Barrier) -> Result<Run, String> {
+    let make = || {
+        let site = server.site(Service { latency_ms: 0, status, failures: 1, ..Service::default() })?;
+        let runtime = one_thread()?;
+        let subject: S = runtime.block_on(cold(&site.base))?;
+        Ok::<_, String>((site, runtime, subject))
+    };
+    let made = make();
+    // To make a client takes the processor longer than a request, and who asks should have it. A run that failed must not keep the others waiting.
+    all_made.wait();
+    let (site, runtime, subject) = made?;
     let limit = if S::NAME.starts_with("TokenCache") { OWN_LIMIT } else { PEER_LIMIT };
-    let site = server.site(Service { latency_ms: 0, status, failures: 1, ..Service::default() })?;
-    one_thread()?.block_on(async {
-        let subject: S = cold(&site.base).await?;
+    runtime.block_on(async {
         let watch = Stopwatch::start();
         let mut is_failed = false;
         let healed_ms = loop {
