@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 
 use crate::ours::{Authorization, Cached, Clocked, Dyn, OURS, Observed, TryAuthorization, TryToken};
 use crate::server::{Server, Service, Site};
-use crate::subject::{Subject, cold};
+use crate::subject::{Lost, Subject, cold};
 use crate::{floors, peers, time};
 
 const ROUNDS: usize = 61;
@@ -32,10 +32,11 @@ pub(crate) fn run(server: &Server, options: &Options) -> Result<Report, String> 
     let site = server.site(service)?;
     let stage = Stage { one: time::one_thread()?, two: time::two_workers()?, site };
     let mut lanes: Vec<Lane<'_>> = Vec::new();
+    let mut lost = Lost::default();
     macro_rules! warm {
         ($($subject:ty),* $(,)?) => {
             $(if lanes.is_empty() || options.wants(<$subject>::NAME) {
-                lanes.push(Lane::warm::<$subject>(&stage)?);
+                lanes.extend(lost.or_lost(<$subject>::NAME, Lane::warm::<$subject>(&stage))?);
             })*
         };
     }
@@ -76,7 +77,9 @@ pub(crate) fn run(server: &Server, options: &Options) -> Result<Report, String> 
             lane.slice()?;
         }
     }
-    Ok(report(&lanes, rounds))
+    let mut report = report(&lanes, rounds);
+    lost.tell(&mut report);
+    Ok(report)
 }
 
 /// Where the subjects are.
@@ -101,8 +104,8 @@ struct Lane<'a> {
 impl<'a> Lane<'a> {
     fn warm<S: Subject>(stage: &'a Stage) -> Result<Self, String> {
         let base = &stage.site.base;
-        let on_one = stage.one.block_on(warmed::<S>(base)).map_err(|error| format!("{}: {error}", S::NAME))?;
-        let on_two = stage.two.block_on(warmed::<S>(base)).map_err(|error| format!("{}: {error}", S::NAME))?;
+        let on_one = stage.one.block_on(warmed::<S>(base))?;
+        let on_two = stage.two.block_on(warmed::<S>(base))?;
         let (allocations, bytes) = allocations(&stage.one, &on_one)?;
         let mut lane = Self {
             name: S::NAME,

@@ -7,7 +7,7 @@ use bench_shared::{Column, Options, Report, Stopwatch, median, quantile};
 use crate::ours::{ALWAYS_DUE, AlwaysDue, Cached, OURS};
 use crate::peers;
 use crate::server::{Server, Service};
-use crate::subject::{Subject, cold};
+use crate::subject::{Lost, Subject, cold};
 use crate::time::{pause, two_workers};
 
 const RUNS: usize = 3;
@@ -46,21 +46,20 @@ pub(crate) fn short(server: &Server, options: &Options, lifetimes: &[u64]) -> Re
         format!("Requests for {SHORT_CALLS} calls, one every {} ms, when a token lives so long.", SHORT_PAUSE.as_millis());
     let mut report = Report::new("short", title, columns);
     let runs = options.runs.unwrap_or(RUNS);
+    let mut lost = Lost::default();
     for (name, work) in subjects!(options, requests, Cached) {
-        let mut cells = Vec::new();
-        for lifetime in lifetimes {
-            let counts: Vec<f64> = (0..runs)
-                .map(|_| work(server, *lifetime))
-                .collect::<Result<_, String>>()
-                .map_err(|error| format!("{name}: {error}"))?;
-            cells.push(median(&counts).into());
+        let count = |lifetime: &u64| (0..runs).map(|_| work(server, *lifetime)).collect::<Result<Vec<f64>, String>>();
+        let counts: Result<Vec<_>, String> = lifetimes.iter().map(count).collect();
+        let Some(counts) = lost.or_lost(name, counts)? else { continue };
+        for (lifetime, counts) in lifetimes.iter().zip(&counts) {
             if name == OURS && *lifetime == 15 {
-                let most = quantile(&counts, 1.0);
+                let most = quantile(counts, 1.0);
                 report.target(format!("{SHORT_CALLS} calls with a token that lives 15 s"), 1.0, "request", most);
             }
         }
-        report.row(name, cells);
+        report.row(name, counts.iter().map(|counts| median(counts).into()).collect());
     }
+    lost.tell(&mut report);
     report.note(format!("Medians of {runs} runs each."));
     Ok(report)
 }
@@ -98,14 +97,17 @@ pub(crate) fn window(server: &Server, options: &Options, lifetime: u64) -> Resul
     );
     let mut report = Report::new("window", title, columns);
     let runs = options.runs.unwrap_or(RUNS);
-    let subjects: Vec<(&str, Work<Calls>)> = subjects!(options, calls, Cached, AlwaysDue);
+    let subjects: Vec<(&'static str, Work<Calls>)> = subjects!(options, calls, Cached, AlwaysDue);
     let mut outcomes: Vec<Vec<Calls>> = subjects.iter().map(|_| Vec::new()).collect();
+    let mut lost = Lost::default();
     for _ in 0..runs {
         for ((name, work), outcomes) in subjects.iter().zip(&mut outcomes) {
-            outcomes.push(work(server, lifetime).map_err(|error| format!("{name}: {error}"))?);
+            if !lost.has(name) {
+                outcomes.extend(lost.or_lost(name, work(server, lifetime))?);
+            }
         }
     }
-    for ((name, _), runs) in subjects.iter().zip(&outcomes) {
+    for ((name, _), runs) in subjects.iter().zip(&outcomes).filter(|((name, _), _)| !lost.has(name)) {
         let each = |figure: &dyn Fn(&Calls) -> f64| median(&runs.iter().map(figure).collect::<Vec<_>>());
         let p99 = each(&|run| quantile(&run.microseconds, 0.99));
         let slow = |run: &Calls| run.microseconds.iter().filter(|call| **call > 5_000.0).count() as f64;
@@ -123,6 +125,7 @@ pub(crate) fn window(server: &Server, options: &Options, lifetime: u64) -> Resul
             report.target("p99 of calls while a token is valid and due", WINDOW_LIMIT, "µs", p99);
         }
     }
+    lost.tell(&mut report);
     report.note(format!("Medians of {runs} runs each, the subjects in turn."));
     report.note(
         "Each cache has a window of its own. Ours is the last 20 to 28 % of the lifetime, so a second line has a policy by which each token is due at once: every call of it is one within the window, and one refresh follows the other.",

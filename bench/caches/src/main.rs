@@ -15,7 +15,7 @@ mod time;
 
 use std::process::{Command, ExitCode};
 
-use bench_shared::{CachesCommand, HELP, Mode, Options, Report, Verdict};
+use bench_shared::{CachesCommand, HELP, Mode, Options, Report, Verdict, machine};
 
 use self::server::Server;
 
@@ -59,6 +59,9 @@ fn measure(options: &Options) -> Result<u8, String> {
     // Several peers bring several of them, and then each wants to be told.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let server = Server::start()?;
+    if !options.json {
+        println!("{}, {}.\n", today(), machine());
+    }
     let mut verdict = Verdict::Met;
     for mode in &options.modes {
         let report = measure_one(&server, options, mode)?;
@@ -71,6 +74,12 @@ fn measure(options: &Options) -> Result<u8, String> {
         }
     }
     Ok(verdict.exit_status())
+}
+
+/// The date by UTC.
+#[expect(clippy::disallowed_methods, reason = "a table says when it was measured")]
+fn today() -> String {
+    jiff::Timestamp::now().strftime("%-d %B %Y").to_string()
 }
 
 fn measure_one(server: &Server, options: &Options, mode: &Mode) -> Result<Report, String> {

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use crate::ours::{Bare, Cached};
 use crate::peers;
 use crate::server::{Server, Service};
-use crate::subject::Subject;
+use crate::subject::{Lost, Subject};
 use crate::time::{one_thread, pause};
 
 /// The most that one of our caches may hold, in bytes; what its provider holds is the provider's affair, and a line of its own.
@@ -27,10 +27,11 @@ pub(crate) fn run(server: &Server, options: &Options, caches: usize) -> Result<R
         "What one of {caches} caches holds that share a client and have a token each. The strings are the token, ids, secrets, the URL, and for ours the header; each counts once."
     );
     let mut report = Report::new("memory", title, columns);
+    let mut lost = Lost::default();
     macro_rules! subjects {
         ($($subject:ty),* $(,)?) => {
             $(if options.wants(<$subject>::NAME) {
-                show::<$subject>(&mut report, server, caches)?;
+                show::<$subject>(&mut report, &mut lost, server, caches)?;
             })*
         };
     }
@@ -47,12 +48,13 @@ pub(crate) fn run(server: &Server, options: &Options, caches: usize) -> Result<R
         peers::GcpAuth,
         peers::Yup,
     );
+    lost.tell(&mut report);
     report.note("The second line has SehatMu as its provider, with settings and a parsed URL of its own; the target is about the cache alone.");
     report.note("Background tasks and timers that a cache keeps alive are in its bytes.");
     Ok(report)
 }
 
-fn show<S: Subject>(report: &mut Report, server: &Server, caches: usize) -> Result<(), String> {
+fn show<S: Subject>(report: &mut Report, lost: &mut Lost, server: &Server, caches: usize) -> Result<(), String> {
     let service = Service { latency_ms: 0, ..Service::default() };
     let site = server.site(service)?;
     let strings = match S::strings(&site.base) {
@@ -62,7 +64,7 @@ fn show<S: Subject>(report: &mut Report, server: &Server, caches: usize) -> Resu
             return Ok(());
         }
     };
-    let (bytes, blocks) = held::<S>(&one_thread()?, &site.base, caches).map_err(|error| format!("{}: {error}", S::NAME))?;
+    let Some((bytes, blocks)) = lost.or_lost(S::NAME, held::<S>(&one_thread()?, &site.base, caches))? else { return Ok(()) };
     let beyond = bytes / caches as f64 - strings;
     report.row(S::NAME, vec![beyond.into(), strings.into(), Cell::from(blocks / caches as f64)]);
     if S::NAME == Bare::NAME {

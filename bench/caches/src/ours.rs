@@ -9,7 +9,8 @@ use http::HeaderValue;
 use provider_sehatmu::{SehatMu, SehatMuBuilder};
 use secrecy::ExposeSecret;
 use token_core::{
-    CacheEvent, CachePolicy, Clock, Error, Expiry, Moment, Observer, Retry, SystemClock, Token, TokenCache, TokenProvider, Transport,
+    CacheEvent, CachePolicy, Clock, Error, Expiry, Moment, Observer, Retry, SystemClock, Token, TokenCache, TokenProvider,
+    Transport,
 };
 use transport_reqwest::ReqwestTransport;
 

@@ -8,7 +8,7 @@ use bench_shared::{Column, Options, Report, Stopwatch, median, quantile};
 use crate::ours::{Built, Cached, OURS};
 use crate::peers;
 use crate::server::{Server, Service};
-use crate::subject::{Subject, cold};
+use crate::subject::{Lost, Subject, cold};
 use crate::time::{one_thread, pause};
 
 const RUNS: usize = 3;
@@ -65,21 +65,22 @@ pub(crate) fn run(server: &Server, options: &Options, status: u16) -> Result<Rep
     );
     // They hardly do anything but wait, so all wait at once.
     let all_made = Barrier::new(subjects.len() * runs);
-    let outcomes: Vec<Vec<Run>> = std::thread::scope(|scope| {
-        let begin = |(name, once): &(&'static str, Once)| {
-            let (name, once, all_made) = (*name, *once, &all_made);
-            let run = move || once(server, status, all_made).map_err(|error| format!("{name}: {error}"));
-            (0..runs).map(|_| scope.spawn(run)).collect::<Vec<_>>()
-        };
-        let begun: Vec<_> = subjects.iter().map(begin).collect();
-        let ended = begun
+    let outcomes: Vec<Result<Vec<Run>, String>> = std::thread::scope(|scope| {
+        let all_made = &all_made;
+        let begin = |once: Once| (0..runs).map(|_| scope.spawn(move || once(server, status, all_made))).collect::<Vec<_>>();
+        let begun: Vec<_> = subjects.iter().map(|(_, once)| begin(*once)).collect();
+        begun
             .into_iter()
-            .map(|runs| runs.into_iter().map(|run| run.join().map_err(|_| "a run panicked".to_owned())?).collect());
-        ended.collect::<Result<_, String>>()
-    })?;
-    for ((name, _), runs) in subjects.iter().zip(&outcomes) {
-        show(&mut report, name, runs, status);
+            .map(|runs| runs.into_iter().map(|run| run.join().map_err(|_| "a run panicked".to_owned())?).collect())
+            .collect()
+    });
+    let mut lost = Lost::default();
+    for ((name, _), runs) in subjects.iter().zip(outcomes) {
+        if let Some(runs) = lost.or_lost(name, runs)? {
+            show(&mut report, name, &runs, status);
+        }
     }
+    lost.tell(&mut report);
     if options.wants(peers::Aliri::NAME) {
         report.left_out(
             peers::Aliri::NAME,

@@ -2,6 +2,8 @@
 
 use std::fmt::Debug;
 
+use bench_shared::Report;
+
 /// The token that the server hands out and the floors hold, in bytes: about as long as a signed one.
 pub(crate) const TOKEN_BYTES: usize = 1_024;
 
@@ -47,4 +49,34 @@ pub(crate) async fn cold<S: Subject>(base: &str) -> Result<S, String> {
 /// An error in few words: some peers quote whole bodies in theirs.
 pub(crate) fn shown(error: impl Debug) -> String {
     format!("{error:?}").chars().take(200).collect()
+}
+
+/// A peer that fails is left out and named; without ours or a floor there is nothing to tell.
+#[derive(Debug, Default)]
+pub(crate) struct Lost(Vec<(&'static str, String)>);
+
+impl Lost {
+    /// What came of a subject, if anything did.
+    pub(crate) fn or_lost<T>(&mut self, name: &'static str, outcome: Result<T, String>) -> Result<Option<T>, String> {
+        match outcome {
+            Ok(outcome) => Ok(Some(outcome)),
+            Err(error) if name.starts_with("TokenCache") || name.starts_with("floor") => Err(format!("{name}: {error}")),
+            Err(error) => {
+                self.0.push((name, error));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether this one failed before.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(lost, _)| *lost == name)
+    }
+
+    /// Says so below the table.
+    pub(crate) fn tell(self, report: &mut Report) {
+        for (name, error) in self.0 {
+            report.left_out(name, format!("it failed, {error}"));
+        }
+    }
 }

@@ -3,6 +3,7 @@
 //! Everything of `caches` that can be told right or wrong without a peer is here as well, so that its tests run without compiling one.
 
 mod figures;
+mod machine;
 mod options;
 mod report;
 mod request;
@@ -12,6 +13,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 pub use figures::{median, most_requests, quantile, spread};
+pub use machine::machine;
 pub use options::{Command as CachesCommand, HELP, Mode, Options};
 pub use report::{Cell, Column, Report, Target, Verdict};
 pub use request::Head;
