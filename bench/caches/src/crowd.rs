@@ -1,8 +1,12 @@
 //! Many callers at once who find no token: how many requests they cause, and how long they wait.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use bench_shared::{Cell, Column, Options, Report, Stopwatch, median, most_requests, quantile};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::ours::{Built, Cached, OURS};
 use crate::server::{Server, Service};
@@ -13,9 +17,10 @@ use crate::{floors, peers};
 const RUNS: usize = 5;
 /// Failing runs take some peers long.
 const FAILING_RUNS: usize = 3;
-/// A caller that waited this long stops, where the service fails and where it does not.
+/// A caller that waited this long for a failing service stops.
 const GIVE_UP: Duration = Duration::from_secs(5);
-const GIVE_UP_LATE: Duration = Duration::from_secs(20);
+/// Nobody is watched longer than this.
+const LATEST: Duration = Duration::from_secs(20);
 /// When the followers of a caller that goes away come, and when it goes.
 const FOLLOW: Duration = Duration::from_millis(10);
 const LEAVE: Duration = Duration::from_millis(25);
@@ -202,25 +207,27 @@ fn show(report: &mut Report, plan: Plan, name: &str, runs: &[Run]) {
 fn once<S: Subject>(server: &Server, plan: Plan) -> Result<Run, String> {
     let status = if let Kind::Fail(status) = plan.kind { status } else { 200 };
     let site = server.site(Service { status, ..Service::default() })?;
-    let patience = if status == 200 { GIVE_UP_LATE } else { GIVE_UP };
+    let patience = if status == 200 { None } else { Some(GIVE_UP) };
     let runtime = two_workers()?;
     let (milliseconds, errors, (requests, connections)) = runtime.block_on(async {
         let subject: S = cold(&site.base).await?;
+        let crowd = Arc::new(Crowd { waiting: plan.callers.into(), errors: 0.into(), all_served: Notify::new() });
         let watch = Stopwatch::start();
         if plan.kind == Kind::Cancel {
             leave_early(&subject).await;
         }
-        let callers: Vec<_> = (0..plan.callers).map(|_| tokio::spawn(call(subject.clone(), patience))).collect();
-        let mut errors = 0.0;
-        for caller in callers {
-            errors += f64::from(!caller.await.unwrap_or(false));
+        for _ in 0..plan.callers {
+            tokio::spawn(Arc::clone(&crowd).join(subject.clone(), patience));
         }
+        // Whoever waits here does so once, as waiting for each caller would take longer than many a cache.
+        let _ = timeout(LATEST, crowd.all_served.notified()).await;
         let milliseconds = watch.milliseconds();
+        let errors = crowd.errors.load(SeqCst) + crowd.waiting.load(SeqCst);
         let counts = site.counts()?;
         if status != 200 {
             ask_on(&subject, plan.callers).await;
         }
-        Ok::<_, String>((milliseconds, errors, counts))
+        Ok::<_, String>((milliseconds, errors as f64, counts))
     })?;
     // A request that nobody waits for counts too.
     runtime.block_on(pause(Duration::from_millis(20)));
@@ -229,14 +236,36 @@ fn once<S: Subject>(server: &Server, plan: Plan) -> Result<Run, String> {
     Ok(Run { requests: requests as f64, connections: connections as f64, milliseconds, errors, more: more as f64 })
 }
 
-/// Whether the caller got a token in time.
-async fn call<S: Subject>(subject: S, patience: Duration) -> bool {
-    tokio::time::timeout(patience, subject.get()).await.is_ok_and(|answer| answer.is_ok())
+/// The callers of one run.
+struct Crowd {
+    waiting: AtomicUsize,
+    errors: AtomicUsize,
+    all_served: Notify,
+}
+
+impl Crowd {
+    /// Is one of them. No timer is set for a caller with endless patience, as that takes time too.
+    async fn join<S: Subject>(self: Arc<Self>, subject: S, patience: Option<Duration>) {
+        let has_token = match patience {
+            None => subject.get().await.is_ok(),
+            Some(patience) => call(&subject, patience).await,
+        };
+        self.errors.fetch_add(usize::from(!has_token), SeqCst);
+        if self.waiting.fetch_sub(1, SeqCst) == 1 {
+            self.all_served.notify_one();
+        }
+    }
+}
+
+/// Whether there is a token in time.
+async fn call<S: Subject>(subject: &S, patience: Duration) -> bool {
+    timeout(patience, subject.get()).await.is_ok_and(|answer| answer.is_ok())
 }
 
 /// A caller that will go away while others wait.
 async fn leave_early<S: Subject>(subject: &S) {
-    let leader = tokio::spawn(call(subject.clone(), GIVE_UP_LATE));
+    let leader = subject.clone();
+    let leader = tokio::spawn(async move { leader.get().await.is_ok() });
     pause(FOLLOW).await;
     tokio::spawn(async move {
         pause(LEAVE - FOLLOW).await;
@@ -248,7 +277,7 @@ async fn ask_on<S: Subject>(subject: &S, callers: usize) {
     let watch = Stopwatch::start();
     let ask = |subject: S| async move {
         while let Some(left) = ASK_ON.checked_sub(watch.elapsed()) {
-            call(subject.clone(), left).await;
+            call(&subject, left).await;
             pause(ASK_AGAIN).await;
         }
     };
