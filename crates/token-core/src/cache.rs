@@ -71,6 +71,7 @@ struct Shared<P> {
     current: ArcSwapOption<Held>,
     clock: Arc<dyn Clock>,
     policy: CachePolicy,
+    is_cancel_safe: bool,
     /// How many `TokenCache`s point here. The task of a request does as well, and is not counted.
     handles: AtomicUsize,
     state: Mutex<State>,
@@ -113,14 +114,17 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
     #[must_use]
     pub fn with_policy(provider: P, policy: CachePolicy, clock: Arc<dyn Clock>) -> Self {
         let (current, handles, state) = (ArcSwapOption::empty(), AtomicUsize::new(1), Mutex::new(State::default()));
-        Self { shared: Arc::new(Shared { current, clock, policy, handles, state, provider }) }
+        let is_cancel_safe = provider.is_cancel_safe();
+        Self { shared: Arc::new(Shared { current, clock, policy, is_cancel_safe, handles, state, provider }) }
     }
 
     /// Begins with a token that is already there, as from a login. It is judged like any other: a token that is over is not served.
     #[must_use]
     pub fn with_token(self, token: Token) -> Self {
-        let held = self.shared.lock().given(token, &self.shared.policy);
+        let mut state = self.shared.lock();
+        let held = state.given(token, &self.shared.policy);
         self.shared.current.store(Some(Arc::new(held)));
+        drop(state);
         self
     }
 
@@ -153,7 +157,8 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
         };
         match within(Box::pin(self.usable_or_awaited()), limit).await {
             Some(outcome) => outcome,
-            None => Err(self.pending()),
+            // A token may have landed since, or the request may have failed.
+            None => self.usable(true).ok_or_else(|| self.pending()),
         }
     }
 
@@ -221,6 +226,7 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
             freshness,
             refreshing: state.flight.as_ref().map(|flight| now.monotonic_since(&flight.began)),
             holding: state.pause_left(&now).and_then(|error| error.retry_after()),
+            is_in_doubt: state.is_in_doubt(),
             is_closed: state.is_closed,
             generation: state.generation(),
             age: held.map(|held| now.elapsed_since(&held.token().requested_at())),
@@ -294,21 +300,25 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
     }
 
     /// The token that is held, if it is usable. When it is due, a refresh begins behind it.
-    fn usable(&self, now: &Moment) -> Option<Token> {
+    ///
+    /// Whoever waited for it was told of by [`CacheEvent::Wait`].
+    fn usable(&self, has_waited: bool) -> Option<Token> {
         let held = self.shared.current.load();
-        let held = held.as_ref().filter(|held| held.is_usable(now))?;
-        if held.is_due(now) {
-            self.shared.tell(&CacheEvent::Due);
-            self.refresh_behind(now);
-        } else {
-            self.shared.tell(&CacheEvent::Hit);
+        // As in `fresh`: a reading from before may be of a time when the token was still good.
+        let now = self.shared.clock.now();
+        let held = held.as_ref().filter(|held| held.is_usable(&now))?;
+        let is_due = held.is_due(&now);
+        if !has_waited {
+            self.shared.tell(if is_due { &CacheEvent::Due } else { &CacheEvent::Hit });
+        }
+        if is_due {
+            self.refresh_behind();
         }
         Some(held.token().clone())
     }
 
     fn usable_or_begun(&self) -> Option<Token> {
-        let now = self.shared.clock.now();
-        self.usable(&now).or_else(|| match self.turn(&now) {
+        self.usable(false).or_else(|| match self.turn() {
             Ok(Turn::Serve(token)) => Some(token),
             Ok(Turn::Wait(_)) | Err(_) => None,
         })
@@ -316,19 +326,18 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
 
     async fn usable_or_awaited(&self) -> Result<Token, Error> {
         let shared = &self.shared;
-        let mut told = false;
+        let mut has_waited = false;
         loop {
-            let now = shared.clock.now();
-            if let Some(token) = self.usable(&now) {
+            if let Some(token) = self.usable(has_waited) {
                 return Ok(token);
             }
-            let wait = match self.turn(&now)? {
+            let wait = match self.turn()? {
                 Turn::Serve(token) => return Ok(token),
                 Turn::Wait(wait) => wait,
             };
-            if !told {
+            if !has_waited {
                 shared.tell(&CacheEvent::Wait);
-                told = true;
+                has_waited = true;
             }
             let answer = match wait.look_after {
                 None => wait.landing.answer().await,
@@ -338,57 +347,43 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
                 },
             };
             match answer {
-                // A caller may come back to its future long after the answer landed, when the token in it is over.
-                Some(Answer::Given(held))
-                    if held.is_surely_fresh(&shared.clock.coarse()) || held.is_usable(&shared.clock.now()) =>
-                {
-                    return Ok(held.token().clone());
-                }
-                Some(Answer::AskAgain | Answer::Given(_)) => {}
-                Some(Answer::Failed(error)) => return self.usable(&shared.clock.now()).ok_or_else(|| error.clone()),
+                // What it brought is in its place, and is looked at there: it may be over or refused by now.
+                Some(Answer::Landed) => {}
+                Some(Answer::Failed(error)) => return self.usable(true).ok_or_else(|| error.clone()),
                 None => return Err(shared.policy.error(ErrorKind::Internal, Remedy::Retry, flight::LOST)),
             }
         }
     }
 
-    fn refresh_behind(&self, now: &Moment) {
+    fn refresh_behind(&self) {
         // Nobody waits here: if another caller has the lock, that one sees to the refresh.
         let mut state = match self.shared.state.try_lock() {
             Ok(state) => state,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return,
         };
+        let now = self.shared.clock.now();
+        let late = state.give_up_late_flight(&now, &self.shared.policy);
         // Read again: the refresh may have ended between the look at the token and the lock.
-        let due = self.shared.current.load().as_ref().is_some_and(|held| held.is_due(now));
-        if due
-            && !state.must_not_refresh(now)
-            && let Some(runtime) = Runtime::current()
-        {
-            let flight = Flight::begin(&self.shared, &mut state, runtime);
-            let events = state.take_events();
-            drop(state);
-            self.shared.tell_all(&events);
-            flight.spawn();
-        }
+        let is_due = self.shared.current.load().as_ref().is_some_and(|held| held.is_due(&now));
+        let runtime = if is_due && state.may_refresh(&now) { Runtime::current() } else { None };
+        let flight = runtime.map(|runtime| Flight::begin(&self.shared, &mut state, runtime, now));
+        let events = state.take_events();
+        drop(state);
+        self.shared.go_on(late, &events, flight);
     }
 
-    fn turn(&self, now: &Moment) -> Result<Turn, Error> {
+    fn turn(&self) -> Result<Turn, Error> {
         let mut begun = None;
         let (turn, late, events) = {
             let mut state = self.shared.lock();
-            let late = state.give_up_late_flight(now, &self.shared.policy);
-            let turn = self.join_or_begin(&mut state, now, &mut begun);
+            // The clock inside the lock: a reading from before may be of a time when the token was still good.
+            let now = self.shared.clock.now();
+            let late = state.give_up_late_flight(&now, &self.shared.policy);
+            let turn = self.join_or_begin(&mut state, &now, &mut begun);
             (turn, late, state.take_events())
         };
-        // All of it after the lock is gone: this wakes callers, and a task that is spawned on a dying runtime ends at once, which takes the lock.
-        if let Some(late) = late {
-            let error = self.shared.policy.error(ErrorKind::Internal, Remedy::Retry, flight::TOO_LATE);
-            late.land(Answer::Failed(error));
-        }
-        self.shared.tell_all(&events);
-        if let Some(flight) = begun {
-            flight.spawn();
-        }
+        self.shared.go_on(late, &events, begun);
         turn
     }
 
@@ -401,7 +396,7 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
         let runtime = Runtime::current();
         if let Some(flight) = &state.flight {
             let is_elsewhere = runtime.is_some_and(|runtime| runtime.id() != flight.runtime);
-            let left = policy.longest_request.saturating_sub(now.monotonic_since(&flight.began));
+            let left = flight.given_up_in(now, policy);
             return Ok(Turn::Wait(Wait { landing: Arc::clone(&flight.landing), look_after: is_elsewhere.then_some(left) }));
         }
         if state.is_closed {
@@ -416,7 +411,7 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
         }
         let message = "no Tokio runtime runs here, and a request needs one";
         let runtime = runtime.ok_or_else(|| policy.error(ErrorKind::Internal, Remedy::FixProgram, message))?;
-        let flight = Flight::begin(&self.shared, state, runtime);
+        let flight = Flight::begin(&self.shared, state, runtime, *now);
         let landing = flight.landing();
         *begun = Some(flight);
         Ok(Turn::Wait(Wait { landing, look_after: None }))
@@ -425,11 +420,16 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
     /// The error of a caller whose patience ended.
     fn pending(&self) -> Error {
         let policy = &self.shared.policy;
-        let state = self.shared.lock();
+        let mut state = self.shared.lock();
         let now = self.shared.clock.now();
-        let elapsed = state.flight.as_ref().map_or(Duration::ZERO, |flight| now.monotonic_since(&flight.began));
-        let under_way = RefreshUnderWay { elapsed, at_most_left: policy.longest_request.saturating_sub(elapsed) };
-        Error::new(policy.provider, ErrorKind::Pending, Remedy::Retry).with_source(under_way)
+        let error = Error::new(policy.provider, ErrorKind::Pending, Remedy::Retry);
+        match &state.flight {
+            Some(flight) => {
+                let elapsed = now.monotonic_since(&flight.began);
+                error.with_source(RefreshUnderWay { elapsed, at_most_left: flight.given_up_in(&now, policy) })
+            }
+            None => state.pause_left(&now).unwrap_or(error),
+        }
     }
 }
 
@@ -446,8 +446,22 @@ pub struct RefreshUnderWay {
 
 impl<P> Shared<P> {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Whoever holds the lock runs nothing that is not ours and leaves the state whole, so a poisoned lock is as good as any.
+        // Whoever holds the lock runs nothing that is not ours but the clock, and leaves the state whole, so a poisoned lock is as good as any.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What follows from a look at the state, after its lock is gone: this wakes callers, and a task that is spawned on a dying runtime ends at once, which takes the lock.
+    fn go_on(&self, late: Option<(Arc<Landing>, Error)>, events: &[CacheEvent], begun: Option<Flight<P>>)
+    where
+        P: TokenProvider + 'static,
+    {
+        if let Some((landing, error)) = late {
+            landing.land(Answer::Failed(error));
+        }
+        self.tell_all(events);
+        if let Some(flight) = begun {
+            flight.spawn();
+        }
     }
 
     fn tell_all(&self, events: &[CacheEvent]) {
@@ -495,7 +509,11 @@ impl<P> Drop for TokenCache<P> {
     fn drop(&mut self) {
         if self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
             // Whoever waits borrows a handle, so nobody does.
-            let cut_off = self.shared.lock().flight.as_ref().and_then(|flight| flight.cut_off.clone());
+            let state = self.shared.lock();
+            let cut_off = state.flight.as_ref().and_then(|flight| flight.cut_off.clone());
+            // A request that goes on keeps the cache, and no more the token.
+            self.shared.current.store(None);
+            drop(state);
             if let Some(cut_off) = cut_off {
                 cut_off.notify_one();
             }

@@ -4,10 +4,13 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
+use std::time::Duration;
 
 use super::Shared;
 use super::held::Held;
+use super::policy::CachePolicy;
 use super::runtime::{Runtime, RuntimeId};
 use super::state::State;
 use super::sync::{Notify, OnceLock, Semaphore};
@@ -15,13 +18,13 @@ use crate::clock::Moment;
 use crate::error::{Error, ErrorKind, Remedy};
 use crate::provider::TokenProvider;
 use crate::token::Token;
+use crate::transport::{Delivery, Resend};
 
 /// What a request for a token came to, for those who wait for it.
 pub(super) enum Answer {
-    /// The token that it brought was refused by an API meanwhile.
-    AskAgain,
     Failed(Error),
-    Given(Arc<Held>),
+    /// It brought a token, which is in its place unless an API has refused it meanwhile.
+    Landed,
 }
 
 /// Where those who wait for a request hear of its answer.
@@ -65,6 +68,16 @@ pub(super) struct FlightHandle {
     pub(super) cut_off: Option<Arc<Notify>>,
 }
 
+/// How much longer than its own limit a request is left to itself: the limit runs on timers that round up, and from a little later.
+const GRACE: Duration = Duration::from_secs(1);
+
+impl FlightHandle {
+    /// The time until the next caller gives it up, if it does not end by itself.
+    pub(super) fn given_up_in(&self, now: &Moment, policy: &CachePolicy) -> Duration {
+        policy.longest_request().saturating_add(GRACE).saturating_sub(now.monotonic_since(&self.began))
+    }
+}
+
 /// The request itself. However it ends, by an answer, a panic or the end of its runtime, those who wait are told.
 pub(super) struct Flight<P: TokenProvider + 'static> {
     shared: Arc<Shared<P>>,
@@ -78,11 +91,10 @@ pub(super) struct Flight<P: TokenProvider + 'static> {
 
 impl<P: TokenProvider + 'static> Flight<P> {
     /// Notes the request in `state`. It must be spawned, after the lock on the state is gone.
-    pub(super) fn begin(shared: &Arc<Shared<P>>, state: &mut State, runtime: Runtime) -> Self {
-        // Not the reading of the caller, who may have been held up since: the next one would take the request for late.
-        let began = shared.clock.now();
+    /// `began` is a reading of the clock under the lock: after an older one, the next caller would take the request for late.
+    pub(super) fn begin(shared: &Arc<Shared<P>>, state: &mut State, runtime: Runtime, began: Moment) -> Self {
         let landing = Arc::new(Landing::new());
-        let cut_off = shared.provider.is_cancel_safe().then(Arc::<Notify>::default);
+        let cut_off = shared.is_cancel_safe.then(Arc::<Notify>::default);
         let number = state.begin_flight(|number| FlightHandle {
             number,
             began,
@@ -119,8 +131,8 @@ impl<P: TokenProvider + 'static> Flight<P> {
         };
         let request = caught(async { shared.provider.token().await });
         // A runtime without timers panics here; the request then has no limit but the transport's.
-        let limit = caught(shared.clock.sleep(shared.policy.longest_request));
-        let error = |message| shared.policy.error(ErrorKind::Internal, Remedy::Retry, message);
+        let limit = caught(shared.clock.sleep(shared.policy.longest_request()));
+        let error = |message| lost(&shared.policy, message, shared.is_cancel_safe);
         let outcome = match within(within(request, limit), cut_off).await {
             Some(Some(Ok(outcome))) => outcome,
             Some(Some(Err(panic))) => Err(error("").with_message(panic)),
@@ -131,42 +143,34 @@ impl<P: TokenProvider + 'static> Flight<P> {
     }
 
     fn land(&mut self, outcome: Result<Token, Error>) {
-        self.landed = true;
         let shared = &self.shared;
         let now = shared.clock.now();
+        self.landed = true;
         let (answer, events) = {
             let mut state = shared.lock();
             let was_awaited = state.end_flight(self.number);
             let current = shared.current.load_full();
-            let usable = current.as_deref().filter(|held| held.is_usable(&now));
-            let (answer, result) = match outcome {
+            let is_usable = current.as_deref().is_some_and(|held| held.is_usable(&now));
+            let outcome = match outcome {
                 // A good token is welcome even when nobody waits for it any more, unless there is one that another request brought since.
-                Ok(token) if was_awaited || usable.is_none() => {
-                    let answer = state.arrived(token, self.number, current.as_deref(), &shared.policy, now);
-                    let result = match &answer {
-                        Answer::AskAgain => Ok(state.generation()),
-                        Answer::Failed(error) => Err(error.kind()),
-                        Answer::Given(held) => {
-                            shared.current.store(Some(Arc::clone(held)));
-                            Ok(held.generation())
+                Ok(token) if was_awaited || !is_usable && Held::is_good(&token, &shared.policy, &now) => {
+                    state.arrived(token, self.number, current.as_deref(), &shared.policy, now).map(|keep| {
+                        // When nobody has a handle any more, nobody can ask for it.
+                        if let Some(held) = keep.filter(|_| shared.handles.load(Ordering::Acquire) > 0) {
+                            shared.current.store(Some(Arc::new(held)));
                         }
-                    };
-                    (answer, result)
+                    })
                 }
-                // Given up on, and replaced since.
-                Ok(_) => (Answer::AskAgain, Ok(state.generation())),
-                Err(error) => {
-                    // What the service said of the credentials or the rate counts, however late it came.
-                    if was_awaited || matches!(error.kind(), ErrorKind::ClientRefused | ErrorKind::RateLimited) {
-                        state.failed(&error, &shared.policy, now);
-                    }
-                    let result = Err(error.kind());
-                    // Another request, given up on, may have brought a token after all.
-                    (if usable.is_some() { Answer::AskAgain } else { Answer::Failed(error) }, result)
-                }
+                // Given up on, and replaced or over since.
+                Ok(_) => Ok(()),
+                Err(error) if was_awaited => Err(state.failed(error, &shared.policy, now)),
+                Err(error) => Err(state.failed_late(error, &shared.policy, now)),
             };
-            state.flight_ended(self.number, result, now.monotonic_since(&self.began));
-            (answer, state.take_events())
+            if was_awaited {
+                let result = outcome.as_ref().map(|()| state.generation()).map_err(Error::kind);
+                state.flight_ended(self.number, result, now.monotonic_since(&self.began));
+            }
+            (outcome.map_or_else(Answer::Failed, |()| Answer::Landed), state.take_events())
         };
         self.landing.land(answer);
         shared.tell_all(&events);
@@ -176,10 +180,16 @@ impl<P: TokenProvider + 'static> Flight<P> {
 impl<P: TokenProvider + 'static> Drop for Flight<P> {
     fn drop(&mut self) {
         if !self.landed {
-            let error = self.shared.policy.error(ErrorKind::Internal, Remedy::Retry, LOST);
+            let error = lost(&self.shared.policy, LOST, self.shared.is_cancel_safe);
             self.land(Err(error));
         }
     }
+}
+
+/// The error of a request without an answer. What it asked for may be spent, unless the provider says that nothing is lost by cutting it off.
+pub(super) fn lost(policy: &CachePolicy, message: &'static str, is_cancel_safe: bool) -> Error {
+    let error = policy.error(ErrorKind::Internal, Remedy::Retry, message);
+    if is_cancel_safe { error } else { error.with_delivery(Resend::OnlyIfNotSent, Delivery::Unknown) }
 }
 
 /// The output of `future`, or `None` if `limit` ends before. A limit that panics is none.

@@ -68,6 +68,11 @@ impl Held {
         }
     }
 
+    /// Whether `token` is usable now.
+    pub(super) fn is_good(token: &Token, policy: &CachePolicy, now: &Moment) -> bool {
+        Self::new(token.clone(), 0, policy, 0.0).is_usable(now)
+    }
+
     pub(super) fn token(&self) -> &Token {
         &self.token
     }
@@ -102,10 +107,13 @@ impl Held {
 
     /// Whether the token was in use until it was about to be replaced, or long enough to have been good: a refusal then says nothing of the next one.
     pub(super) fn served_well(&self, policy: &CachePolicy, now: &Moment) -> bool {
-        let due_after = policy.due_after(policy.lifetime(self.token.expiry()), 1.0);
-        now.monotonic_since(&self.token.requested_at()) >= due_after.min(TRUSTED_AFTER)
+        let lifetime = policy.lifetime(self.token.expiry());
+        now.monotonic_since(&self.token.requested_at()) >= lifetime.mul_f64(TRUSTED_SHARE).min(TRUSTED_AFTER)
     }
 }
+
+/// By default no token is due before. Not by the settings, which could make every token one that served well. See [`Held::served_well`].
+const TRUSTED_SHARE: f64 = 0.7;
 
 /// See [`Held::served_well`].
 const TRUSTED_AFTER: Duration = Duration::from_secs(10 * 60);

@@ -15,7 +15,7 @@ use crate::retry::doubled;
 pub struct CachePolicy {
     /// The provider's name in errors of the cache itself. Default `token-cache`.
     pub provider: &'static str,
-    /// The share of the lifetime after which a token is due for a refresh, from 0 to 1. Default 0.8.
+    /// The share of the lifetime after which a token is due for a refresh, from 0.1 to 1. Default 0.8.
     pub refresh_after: f64,
     /// How much of the lifetime that point is moved forward at random, so that caches that started together do not refresh together. Default 0.1.
     pub refresh_jitter: f64,
@@ -33,9 +33,9 @@ pub struct CachePolicy {
     pub longest_pause: Duration,
     /// The pause after refused credentials and "too many requests", unless the service or the provider names a longer one. Default 60 s.
     pub refused_pause: Duration,
-    /// The longest pause that a service can ask for. Default 1 h.
+    /// The longest of all pauses, also of one that the service asks for. Default 1 h.
     pub longest_hold: Duration,
-    /// How long one request may take before it is given up and the next caller asks anew. Default 2 min; a transport gives up long before.
+    /// How long one request may take before it is given up and the next caller asks anew, at least 1 s. Default 2 min; a transport gives up long before.
     pub longest_request: Duration,
     /// Hears what happens in the cache. Default none.
     pub observer: Option<Arc<dyn Observer>>,
@@ -78,8 +78,13 @@ impl CachePolicy {
     /// After how much of its `lifetime` a token is due. `random` is a number from 0 to 1.
     pub(super) fn due_after(&self, lifetime: Duration, random: f64) -> Duration {
         let point = self.refresh_after - self.refresh_jitter * random;
-        // A setting that is no number would make every token due at once.
-        share(lifetime, if point.is_nan() { 0.8 } else { point })
+        // A setting that is no number, or next to nothing, would make every token due at once.
+        share(lifetime, if point.is_finite() { point.max(0.1) } else { 0.8 })
+    }
+
+    /// How long one request may take.
+    pub(super) fn longest_request(&self) -> Duration {
+        self.longest_request.max(Duration::from_secs(1))
     }
 
     /// The pause after the `failures`-th failure in a row. `random` is a number from 0 to 1.
@@ -91,7 +96,7 @@ impl CachePolicy {
         let own = match error.kind() {
             ErrorKind::ClientRefused | ErrorKind::RateLimited => self.refused_pause.max(error.hold().unwrap_or_default()),
             // A provider that panicked or a runtime that ended: the next caller starts anew, once.
-            ErrorKind::Internal if failures <= 1 => Duration::ZERO,
+            ErrorKind::Internal if failures <= 1 => error.hold().unwrap_or_default(),
             // Half of it is certain, half is chance.
             _ => doubled.mul_f64(0.5 + 0.5 * random).max(error.hold().unwrap_or_default()),
         };

@@ -14,6 +14,9 @@ pub struct CacheState {
     pub refreshing: Option<Duration>,
     /// How long the service is not asked; `None` if it may be asked now.
     pub holding: Option<Duration>,
+    /// Whether the answer of the last request is lost, which may have spent something, as a refresh token:
+    /// no refresh is made while a token is usable, and one when none is.
+    pub is_in_doubt: bool,
     /// Whether [`close`](crate::TokenCache::close) was called.
     pub is_closed: bool,
     /// How many tokens were kept so far; the one that is held is the last of them.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::flight::{Answer, FlightHandle, Landing};
+use super::flight::{FlightHandle, Landing, TOO_LATE, lost};
 use super::held::Held;
 use super::observer::CacheEvent;
 use super::policy::CachePolicy;
@@ -71,9 +71,11 @@ impl State {
     }
 
     /// Gives up a request that should have ended by itself: its runtime lives, but nobody drives it. Tell those who wait, after the lock is gone.
-    pub(super) fn give_up_late_flight(&mut self, now: &Moment, policy: &CachePolicy) -> Option<Arc<Landing>> {
-        let late = self.flight.take_if(|flight| now.monotonic_since(&flight.began) >= policy.longest_request);
-        late.map(|flight| flight.landing)
+    pub(super) fn give_up_late_flight(&mut self, now: &Moment, policy: &CachePolicy) -> Option<(Arc<Landing>, Error)> {
+        let late = self.flight.take_if(|flight| flight.given_up_in(now, policy).is_zero())?;
+        let error = self.failed(lost(policy, TOO_LATE, late.cut_off.is_some()), policy, *now);
+        self.flight_ended(late.number, Err(error.kind()), now.monotonic_since(&late.began));
+        Some((late.landing, error))
     }
 
     /// Notes a request and gives its number.
@@ -113,9 +115,13 @@ impl State {
         self.pause.as_ref().is_some_and(|pause| !pause.left(now).is_zero()) || (self.in_doubt && is_usable())
     }
 
-    /// Whether a refresh behind a usable token must wait: for another one, for the end of a pause, or until there is nothing to lose by it.
-    pub(super) fn must_not_refresh(&mut self, now: &Moment) -> bool {
-        self.is_closed || self.in_doubt || self.flight.is_some() || self.pause_left(now).is_some()
+    /// Whether a refresh may begin behind a usable token: none is under way, no pause runs, and nothing can be lost by it.
+    pub(super) fn may_refresh(&mut self, now: &Moment) -> bool {
+        !self.is_closed && !self.in_doubt && self.flight.is_none() && self.pause_left(now).is_none()
+    }
+
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.in_doubt
     }
 
     /// Keeps a token that no request brought.
@@ -124,7 +130,7 @@ impl State {
         Held::new(token, self.generation, policy, random::unit())
     }
 
-    /// Takes the new token of a request, which is to be kept if it is [given](Answer::Given). `before` is the one that is held, usable or not.
+    /// Takes the new token of a request and gives what is to be kept: nothing, if an API refused this very token meanwhile. `before` is the one that is held, usable or not.
     pub(super) fn arrived(
         &mut self,
         token: Token,
@@ -132,7 +138,7 @@ impl State {
         before: Option<&Held>,
         policy: &CachePolicy,
         now: Moment,
-    ) -> Answer {
+    ) -> Result<Option<Held>, Error> {
         self.in_doubt = false;
         if let Some(seconds) = token.clock_offset() {
             self.events.push(CacheEvent::ClockOffset { seconds });
@@ -141,15 +147,19 @@ impl State {
         let held = Held::new(token, self.generation + 1, policy, random::unit());
         let usable_for = held.usable_for(&now);
         if usable_for.is_zero() {
-            return Answer::Failed(self.over_on_arrival(is_same_again, policy, now));
+            return Err(if is_same_again { self.worn(policy, now) } else { self.over_on_arrival(policy, now) });
         }
         let mut refused = self.refused.iter().filter(|refused| number <= refused.last_request);
         if refused.any(|refused| refused.fingerprint == held.token().fingerprint()) {
             // Asked for before the refusal, it is what was refused. A pause that the refusal began goes on.
-            return Answer::AskAgain;
+            return Ok(None);
         }
         if usable_for < WORN {
-            self.worn(policy, now);
+            let error = self.worn(policy, now);
+            if before.is_some_and(|before| before.usable_for(&now) > usable_for) {
+                // The one that is held is better.
+                return Err(error);
+            }
         } else {
             self.failures = 0;
             self.dead = 0;
@@ -159,45 +169,44 @@ impl State {
         }
         self.generation += 1;
         self.counts.tokens += 1;
-        let held = if is_same_again { held.not_due_while_usable() } else { held };
-        Answer::Given(Arc::new(held))
+        Ok(Some(if is_same_again { held.not_due_while_usable() } else { held }))
     }
 
-    fn over_on_arrival(&mut self, is_same_again: bool, policy: &CachePolicy, now: Moment) -> Error {
-        if is_same_again {
-            return self.worn(policy, now);
-        }
+    fn over_on_arrival(&mut self, policy: &CachePolicy, now: Moment) -> Error {
         let message =
             "the token was over when it came: this machine's clock or the service's is wrong, or its tokens live too short";
-        let error = policy.error(ErrorKind::ClockSkew, Remedy::CorrectClock, message);
         self.useless = self.useless.saturating_add(1).max(2);
         self.dead = self.dead.saturating_add(1);
         // Where tokens that are over come by turns with those that nearly are, each kind makes the pauses of the other longer.
         let pause = policy.dead_token_pause(self.dead).max(policy.refusal_pause(self.useless).unwrap_or_default());
-        let pause = pause.max(policy.refused_pause);
-        self.note_error(&error);
-        self.begin_pause(error.clone(), now, pause);
-        error.with_retry_after(Some(pause))
+        let error = policy.error(ErrorKind::ClockSkew, Remedy::CorrectClock, message);
+        self.hold(error, pause.max(policy.refused_pause), policy, now)
     }
 
     /// Some services hand out one token until its end. The next one is due any moment, and no clock is wrong.
     fn worn(&mut self, policy: &CachePolicy, now: Moment) -> Error {
         let message = "the service hands out a token that is over, or nearly, and no new one yet";
-        let error = policy.error(ErrorKind::Server, Remedy::Retry, message);
         self.dead = self.dead.saturating_add(1);
         let pause = policy.dead_token_pause(self.dead);
-        self.note_error(&error);
-        self.begin_pause(error.clone(), now, pause);
-        error.with_retry_after(Some(pause))
+        self.hold(policy.error(ErrorKind::Server, Remedy::Retry, message), pause, policy, now)
     }
 
-    /// Remembers a failure for the length of its pause.
-    pub(super) fn failed(&mut self, error: &Error, policy: &CachePolicy, now: Moment) {
+    /// Remembers a failure for the length of its pause, and gives it with that time.
+    pub(super) fn failed(&mut self, error: Error, policy: &CachePolicy, now: Moment) -> Error {
         self.failures = self.failures.saturating_add(1);
-        self.in_doubt = error.is_in_doubt();
-        let length = policy.pause(error, self.failures, random::unit());
-        self.note_error(error);
-        self.begin_pause(error.clone(), now, length);
+        // Only a token ends the doubt.
+        self.in_doubt |= error.is_in_doubt();
+        let length = policy.pause(&error, self.failures, random::unit());
+        self.hold(error, length, policy, now)
+    }
+
+    /// As [`failed`](Self::failed), of a request that was given up on: what the service said of the credentials or the rate counts, however late it came.
+    pub(super) fn failed_late(&mut self, error: Error, policy: &CachePolicy, now: Moment) -> Error {
+        if matches!(error.kind(), ErrorKind::ClientRefused | ErrorKind::RateLimited) {
+            return self.failed(error, policy, now);
+        }
+        self.in_doubt |= error.is_in_doubt();
+        error
     }
 
     /// Notes that the token that was held is refused by the API.
@@ -216,21 +225,21 @@ impl State {
                 Remedy::ContactService,
                 "the API refuses tokens fresh from the service, so new ones are asked for ever more rarely",
             );
-            self.note_error(&error);
-            self.begin_pause(error, now, length);
+            self.hold(error, length, policy, now);
         }
     }
 
-    fn note_error(&mut self, error: &Error) {
+    /// Remembers `error`, and keeps callers from the service for `length`. A pause that would end before the one that runs changes nothing.
+    fn hold(&mut self, error: Error, length: Duration, policy: &CachePolicy, began: Moment) -> Error {
         self.last_error = Some(error.clone());
-    }
-
-    /// A pause that would end before the one that runs changes nothing.
-    fn begin_pause(&mut self, error: Error, began: Moment, length: Duration) {
-        let left = self.pause.as_ref().map_or(Duration::ZERO, |pause| pause.left(&began));
-        if length > Duration::ZERO && left <= length {
-            self.events.push(CacheEvent::Hold { length, error: error.clone() });
-            self.pause = Some(Pause { error, began, length });
+        let length = length.min(policy.longest_hold);
+        if length.is_zero() {
+            return error;
         }
+        if self.pause.as_ref().map_or(Duration::ZERO, |pause| pause.left(&began)) <= length {
+            self.events.push(CacheEvent::Hold { length, error: error.clone() });
+            self.pause = Some(Pause { error: error.clone(), began, length });
+        }
+        error.with_retry_after(Some(length))
     }
 }
