@@ -30,7 +30,7 @@ static STEPS: AtomicUsize = AtomicUsize::new(0);
 
 /// A run that made fewer has tested nothing worth the name.
 const LEAST_STEPS: usize = 100_000;
-const CASES: u32 = 800;
+const CASES: u32 = 700;
 const STEPS_OF_A_CASE: usize = 160;
 
 fn number_in(variable: &str) -> Option<u64> {

@@ -196,7 +196,7 @@ impl System {
     fn settle(&self) {
         for place in self.driven() {
             self.runtime(place).block_on(async {
-                for _ in 0..4 {
+                for _ in 0..3 {
                     tokio::task::yield_now().await;
                 }
             });
@@ -392,9 +392,13 @@ impl System {
                 let unanswered = self.model.unanswered();
                 if let Some(at) = which.checked_rem(unanswered.len()) {
                     self.answer(unanswered[at], answer);
+                    return self.check();
                 }
             }
-            Step::Ask(how, place, times) => self.ask(how, place, times),
+            Step::Ask(how, place, times) => {
+                self.ask(how, place, times);
+                return self.check();
+            }
             Step::Cancel(which) => {
                 let at = which.checked_rem(self.callers.len());
                 if let Some(caller) = at.and_then(|at| self.callers.keys().nth(at).copied()) {
