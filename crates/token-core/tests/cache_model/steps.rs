@@ -64,7 +64,7 @@ pub(crate) enum Answer {
     /// A new token that lives for so many milliseconds.
     Fresh(u64),
     FreshOfUnknownLifetime,
-    /// One of the tokens that were handed out so far, as if it were new.
+    /// One of the last tokens that were handed out, counted from the newest, as if it were new.
     Old(usize),
     Panics,
     /// The token that was refused last, as if it were new.
@@ -255,6 +255,8 @@ fn stalling(is_asked: bool) -> BoxedStrategy<Step> {
         1 => any::<bool>().prop_map(Step::Stall),
         1 => any::<bool>().prop_map(|is_before| Step::Advance(Span::To(Edge::RequestEnd, is_before))),
         1 => Just(Step::InvalidateCurrent(1)),
+        1 => (1..3_usize).prop_map(|age| Step::Answer(0, Answer::Old(age))),
+        1 => Just(Step::Answer(1, Answer::Fresh(DAY))),
     ]
     .boxed()
 }
@@ -303,7 +305,7 @@ fn answer() -> BoxedStrategy<Answer> {
         1 => Just(Answer::FreshOfUnknownLifetime),
         4 => Just(Answer::SameAgain),
         2 => Just(Answer::Refused),
-        1 => any::<usize>().prop_map(Answer::Old),
+        1 => (0..5_usize).prop_map(Answer::Old),
         8 => prop::sample::select(Fault::all()).prop_map(Answer::Fails),
         1 => Just(Answer::Panics),
     ]

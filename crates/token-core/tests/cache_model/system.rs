@@ -307,7 +307,7 @@ impl System {
             Answer::Panics => return self.reply(number, Reply::Panics, Outcome::Failure(Fault::of_the_cache())),
             Answer::Fresh(millis) => fresh(millis),
             Answer::FreshOfUnknownLifetime => (None, Expiry::Unknown),
-            Answer::Old(which) => (which.checked_rem(self.tokens.len()), Expiry::After(Duration::from_secs(3_600))),
+            Answer::Old(age) => (last.map(|last| last.saturating_sub(age)), Expiry::After(Duration::from_secs(3_600))),
             Answer::Refused => (self.last_refused, Expiry::After(Duration::from_secs(3_600))),
             Answer::SameAgain => match last.and_then(|last| self.tokens.get(last)) {
                 Some((at, Expiry::After(lifetime))) => (last, Expiry::After(lifetime.saturating_sub(now.elapsed_since(at)))),
