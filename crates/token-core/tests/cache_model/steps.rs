@@ -197,14 +197,22 @@ impl ReferenceStateMachine for Steps {
     }
 
     fn transitions(state: &Outline) -> BoxedStrategy<Step> {
-        // Now and then, a request that is given up on and goes on nevertheless.
-        let overture = [
+        // Some cases have a request that outlives its time, and a caller who comes back late.
+        let late_request = [
             Step::Ask(How::Token, Place::Elsewhere, 1),
             Step::Stall(true),
             Step::Ask(How::Token, Place::Here, 1),
             Step::Advance(Span::To(Edge::RequestEnd, false)),
             Step::Answer(1, Answer::Fresh(DAY)),
         ];
+        let late_caller = [
+            Step::Ask(How::Token, Place::Here, 1),
+            Step::Ask(How::Token, Place::Elsewhere, 1),
+            Step::Stall(true),
+            Step::Answer(0, Answer::Fresh(5_000)),
+            Step::Advance(Span::To(Edge::UsableEnd, false)),
+        ];
+        let overture = if state.steps % 80 < 40 { late_caller } else { late_request };
         if state.world == World::Stalling
             && let Some(step) = overture.get(state.steps % 40)
         {
