@@ -99,7 +99,7 @@ fn tests() -> Result<(), String> {
 /// The tests have had a first look at this; here it is searched through, and told how far.
 fn interleavings() -> Result<(), String> {
     let mut command = cargo(&["test", "--locked", "--package", "interleavings", "--", "--nocapture"]);
-    step::run(command.env("INTERLEAVINGS", "2000"))
+    step::run(command.env("INTERLEAVINGS", "1000"))
 }
 
 fn quickstart() -> Result<(), String> {

@@ -3,7 +3,7 @@
 //! Besides, of every call in every scenario: a token that is given out was usable when the caller came to it;
 //! one that was refused before the call began is not given out, unless a request that began later brought it again;
 //! none is older than one that was given out before the call began;
-//! there is one request at a time; nobody hangs, and no task is left.
+//! an error is not given while a usable token is held; there is one request at a time; nobody hangs, and no task is left.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,7 +19,7 @@ mod world;
 
 use std::pin::pin;
 use std::sync::Mutex;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -204,7 +204,7 @@ fn patience_that_ends_while_the_answer_lands_stops_nobody() {
 
 #[test]
 fn a_request_that_nobody_holds_is_cut_off() {
-    explore(3, || {
+    explore(2, || {
         // It is never opened, so it ends only by being cut off.
         let world = World::with_service(Service::new(|_| Does::GivesWhenOpened("token-1")).cancel_safe());
         let handles = [Mutex::new(Some(world.cache())), Mutex::new(None)];
@@ -296,7 +296,7 @@ fn a_panic_in_the_provider_is_an_error_for_those_who_wait_and_for_nobody_else() 
 
 #[test]
 fn a_runtime_that_ends_takes_its_request_and_nobody_else() {
-    explore(2, || {
+    explore(1, || {
         let world = World::new(numbered);
         let cache = world.cache();
         let calls = || match world.token(&cache) {
@@ -323,6 +323,7 @@ fn late(script: fn(usize) -> Does, served_after: &[&str]) {
     let cache = world.cache();
     assert!(cache.try_token().is_none());
     world.service.until_it_is_asked();
+    let was_given_up = AtomicBool::new(false);
     let calls = || match world.token(&cache) {
         Ok(token) => assert!(["token-1", "token-2"].contains(&text(&token).as_str())),
         // The first came to its end in time.
@@ -330,6 +331,7 @@ fn late(script: fn(usize) -> Does, served_after: &[&str]) {
         // It did not, and what becomes of it is nobody's concern any more.
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::Internal, "{error}");
+            was_given_up.store(true, Ordering::SeqCst);
             assert!(served_after.contains(&world.served(&cache).as_str()));
         }
     };
@@ -339,7 +341,9 @@ fn late(script: fn(usize) -> Does, served_after: &[&str]) {
     };
     world.together(&[&calls, &comes_late]);
     world.end();
-    assert!(world.service.calls() <= 2 && cache.state().refreshing.is_none());
+    let state = cache.state();
+    assert!(world.service.calls() <= 2 && state.refreshing.is_none());
+    assert!(state.holding.is_none() || !was_given_up.load(Ordering::SeqCst), "what was given up caused a pause");
 }
 
 #[test]
@@ -352,6 +356,22 @@ fn a_late_answer_takes_nothing_from_the_request_after_it() {
 fn a_late_failure_takes_nothing_from_the_request_after_it() {
     explore(1, || {
         late(|call| if call == 1 { Does::Fails(ErrorKind::Server) } else { Does::Gives("token-2") }, &["token-2"]);
+    });
+}
+
+#[test]
+fn a_request_is_late_by_when_it_began_and_not_by_when_its_caller_looked() {
+    explore(1, || {
+        let world = World::with_service(Service::new(numbered).lifetime(HOUR).most_at_once(2));
+        let cache = world.cache();
+        let calls = || {
+            if let Err(error) = world.token(&cache) {
+                assert_eq!(error.kind(), ErrorKind::Internal, "{error}");
+            }
+        };
+        world.together(&[&calls, &calls, &|| world.clock.advance(120)]);
+        // Whatever was given up had its time.
+        world.end();
     });
 }
 

@@ -1,7 +1,7 @@
 //! What a scenario happens in: a clock, a service and a runtime, and what must be true of every call in it.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
@@ -24,8 +24,15 @@ pub(crate) struct World {
     pub(crate) service: Arc<Service>,
     pub(crate) runtime: Runtime,
     refusals: Mutex<Vec<Refusal>>,
-    /// When each call ended that was given a token, and when the request for that token began.
-    served: Mutex<Vec<(usize, usize)>>,
+    served: Mutex<Vec<Served>>,
+}
+
+/// A call that was given a token.
+struct Served {
+    token: Token,
+    /// When the request for it began.
+    requested: usize,
+    ended: usize,
 }
 
 struct Refusal {
@@ -82,6 +89,7 @@ impl World {
         assert_eq!(self.service.under_way.load(Ordering::SeqCst), 0, "a request is left");
         let most = self.service.most_under_way.load(Ordering::SeqCst);
         assert!(most <= self.service.most_allowed, "{most} requests at once");
+        assert!(!self.service.gave_up_early.load(Ordering::SeqCst), "a request was given up before its time");
     }
 
     pub(crate) fn token(&self, cache: &Cache) -> Result<Token, Error> {
@@ -111,15 +119,19 @@ impl World {
     fn watched(&self, call: impl Future<Output = Result<Token, Error>>) -> Result<Token, Error> {
         let began = self.service.tick();
         let mut call = pin!(call);
-        let (result, polled) = block_on(std::future::poll_fn(|context| {
-            let polled = self.clock.peek();
-            call.as_mut().poll(context).map(|result| (result, polled))
+        let (result, resumed, polled) = block_on(std::future::poll_fn(|context| {
+            let (resumed, polled) = (self.service.tick(), self.clock.peek());
+            call.as_mut().poll(context).map(|result| (result, resumed, polled))
         }));
-        if let Ok(token) = &result {
-            let age = polled.elapsed_since(&token.requested_at());
-            assert!(age < usable_for(token), "{} was over, {age:?} old, before the caller came to it", text(token));
-            self.check_not_refused(&text(token), began);
-            self.check_not_older(&text(token), began);
+        match &result {
+            Ok(token) => {
+                let age = polled.elapsed_since(&token.requested_at());
+                assert!(age < usable_for(token), "{} was over, {age:?} old, before the caller came to it", text(token));
+                self.check_not_refused(&text(token), began);
+                self.check_not_older(token, began);
+            }
+            Err(error) if error.kind() == ErrorKind::Pending => {}
+            Err(error) => self.check_nothing_was_held(error, resumed),
         }
         result
     }
@@ -134,13 +146,24 @@ impl World {
     }
 
     /// A call gets no older token than one that ended before it.
-    fn check_not_older(&self, token: &str, began: usize) {
+    fn check_not_older(&self, token: &Token, began: usize) {
+        let name = text(token);
         let given = self.service.given.lock().unwrap();
-        let requested = given.iter().filter(|(_, given)| given == token).map(|(begun, _)| *begun).max().unwrap_or_default();
+        let requested = given.iter().filter(|(_, given)| *given == name).map(|(begun, _)| *begun).max().unwrap_or_default();
         let mut served = self.served.lock().unwrap();
-        let newest_before = served.iter().filter(|(ended, _)| *ended < began).map(|(_, requested)| *requested).max();
-        assert!(newest_before.is_none_or(|before| before <= requested), "{token} was served after a newer one");
-        served.push((self.service.tick(), requested));
+        let newest_before = served.iter().filter(|served| served.ended < began).map(|served| served.requested).max();
+        assert!(newest_before.is_none_or(|before| before <= requested), "{name} was served after a newer one");
+        served.push(Served { token: token.clone(), requested, ended: self.service.tick() });
+    }
+
+    /// No caller gets an error while a token is held that is usable, and was before the caller came back to the call.
+    fn check_nothing_was_held(&self, error: &Error, resumed: usize) {
+        let now = self.clock.peek();
+        let refused: Vec<_> = self.refusals.lock().unwrap().iter().map(|refusal| refusal.token.clone()).collect();
+        for Served { token, .. } in self.served.lock().unwrap().iter().filter(|served| served.ended < resumed) {
+            let is_held = now.elapsed_since(&token.requested_at()) < usable_for(token) && !refused.contains(&text(token));
+            assert!(!is_held, "while {} was held, a caller got the error: {error}", text(token));
+        }
     }
 }
 
@@ -198,7 +221,11 @@ pub(crate) struct Service {
     /// Counts what happens, so that what came first can be told.
     ticks: AtomicUsize,
     /// When each request began, in the eyes of the cache.
-    begun: Mutex<Vec<usize>>,
+    begun: Mutex<Vec<(usize, Moment)>>,
+    /// How many of them are over.
+    over: AtomicUsize,
+    /// Whether one began beside another that had not had its time.
+    gave_up_early: AtomicBool,
     /// The tokens that came, each with the begin of its request.
     given: Mutex<Vec<(usize, String)>>,
 }
@@ -219,6 +246,8 @@ impl Service {
             ended: AtomicUsize::new(0),
             ticks: AtomicUsize::new(0),
             begun: Mutex::default(),
+            over: AtomicUsize::new(0),
+            gave_up_early: AtomicBool::new(false),
             given: Mutex::default(),
         }
     }
@@ -267,6 +296,7 @@ impl<'a> UnderWay<'a> {
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Ordering::SeqCst);
+        self.0.over.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -274,7 +304,7 @@ impl Drop for UnderWay<'_> {
 impl TokenProvider for Service {
     async fn token(&self) -> Result<Token, Error> {
         let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
-        let begun = self.begun.lock().unwrap()[call - 1];
+        let (begun, _) = self.begun.lock().unwrap()[call - 1];
         let _under_way = UnderWay::new(self);
         self.asked.add_permits(1);
         let requested_at = self.clock.now();
@@ -301,7 +331,16 @@ impl TokenProvider for Service {
 
     /// The cache asks for it when a request begins, under its lock.
     fn is_cancel_safe(&self) -> bool {
-        self.begun.lock().unwrap().push(self.tick());
+        let mut begun = self.begun.lock().unwrap();
+        let now = self.clock.peek();
+        if self.most_allowed > 1
+            && begun.len() > self.over.load(Ordering::SeqCst)
+            && let Some((_, last)) = begun.last()
+            && now.monotonic() - last.monotonic() < policy().longest_request
+        {
+            self.gave_up_early.store(true, Ordering::SeqCst);
+        }
+        begun.push((self.tick(), now));
         self.is_cancel_safe
     }
 }
