@@ -161,7 +161,8 @@ fn refused_credentials_are_not_tried_twice_in_a_minute() {
         ("a fault", || fails(ErrorKind::Server, Remedy::Retry), 150),
         ("a panic", || Does::Panics, 150),
         ("a token that is over", || Does::Gives("token-late", Duration::ZERO), 150),
-        ("a token that is nearly over", || Does::Gives("token-late", Duration::from_millis(151_000)), 150),
+        // Usable for nine tenths of its life, so for half a second more.
+        ("a token that is nearly over", || Does::Gives("token-late", Duration::from_millis(167_222)), 150),
         ("a good token", || Does::Gives("token-late", Duration::from_secs(400)), 150),
     ];
     for (what, late, lands_at) in cases {
@@ -200,4 +201,28 @@ fn refused_credentials_are_not_tried_twice_in_a_minute() {
         quick.block_on(is_served_within_the_stated_pause(&bench, what));
         assert_eq!(quick.block_on(async { text(&bench.cache.token().await.unwrap()) }), "token-healed", "{what}");
     }
+}
+
+/// A verdict on the credentials counts whoever waited for it, and also while later requests fail in another way.
+#[test]
+fn a_late_verdict_on_the_credentials_holds_for_a_minute() {
+    let bench = Bench::gated(|call| match call {
+        1 => fails(ErrorKind::ClientRefused, Remedy::FixConfiguration),
+        _ => fails(ErrorKind::Server, Remedy::Retry),
+    });
+    let (slow, quick) = (runtime(), runtime());
+    slow.block_on(async {
+        assert!(bench.cache.try_token().is_none());
+        settle().await;
+    });
+    let bench = bench.opened();
+    bench.advance(120);
+    assert_eq!(quick.block_on(bench.error()).kind(), ErrorKind::Server);
+    slow.block_on(settle());
+    for _ in 0..60 {
+        assert_eq!(quick.block_on(bench.error()).kind(), ErrorKind::ClientRefused);
+        assert_eq!(bench.calls(), 2);
+        bench.advance(1);
+    }
+    assert_eq!(quick.block_on(bench.error()).kind(), ErrorKind::Server, "it is tried again");
 }

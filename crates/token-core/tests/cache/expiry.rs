@@ -108,6 +108,9 @@ async fn a_token_is_over_by_the_clock_that_went_further() {
         let holding = Holding::new(Expiry::After(2 * HOUR), |now| now);
         holding.bench.advance(age);
         step(&holding.bench.clock, stepped);
+        let gone = Duration::from_secs(age.saturating_add_signed(stepped.max(0)));
+        let state = holding.cache.state();
+        assert_eq!((state.age, state.lifetime_left), (Some(gone), Some((2 * HOUR).saturating_sub(gone))), "{what}");
         assert_eq!(holding.freshness(what).await, freshness, "{what}");
     }
 }

@@ -208,6 +208,26 @@ async fn an_observer_hears_a_whole_life_in_order() {
     );
 }
 
+#[tokio::test]
+async fn a_caller_waits_once_however_many_requests_that_takes() {
+    let recorder = Arc::new(Recorder::default());
+    let policy = observed_by(Arc::clone(&recorder) as _);
+    let bench =
+        Bench::with(Arc::new(ManualClock::new()), policy, |call| Does::Gives(if call < 3 { "same" } else { "new" }, HOUR));
+    bench.open();
+    let refused = bench.cache.token().await.unwrap();
+    bench.advance(2_880);
+    assert!(bench.cache.try_token().is_some());
+    settle().await;
+    bench.cache.invalidate(&refused);
+    recorder.take();
+    bench.provider.gate.add_permits(2);
+    assert_eq!(bench.served().await, "new", "the refresh brought what was refused, so another one followed");
+    let told = recorder.take();
+    assert_eq!(told.iter().filter(|event| *event == "Wait").count(), 1, "{told:?}");
+    assert_eq!(bench.calls(), 3);
+}
+
 /// Does harm in every event that it hears, once the test says so.
 #[derive(Debug)]
 struct Panics;

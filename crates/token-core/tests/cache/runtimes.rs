@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use token_core::{ErrorKind, Remedy};
 
-use crate::bench::{Bench, Does, HOUR, numbered, runtime, settle, text};
+use crate::bench::{Bench, Does, HOUR, fails, numbered, runtime, settle, text};
 
 #[test]
 fn the_end_of_the_runtime_is_told_and_the_next_runtime_starts_anew() {
@@ -93,5 +93,40 @@ fn who_waits_elsewhere_takes_over_from_a_runtime_that_nobody_drives() {
         first.block_on(settle());
         assert_eq!(second.block_on(bench.served()), "token-2", "what comes of the first request changes nothing");
         assert_eq!(bench.cache.state().counts.tokens, 1);
+    }
+}
+
+/// What was given up may still end, and by then another request is under way.
+#[test]
+fn a_late_answer_leaves_the_request_that_took_its_place_alone() {
+    for (what, is_good) in [("a good one", true), ("an error", false)] {
+        let bench = Bench::gated(move |call| match call {
+            1 if !is_good => fails(ErrorKind::Server, Remedy::Retry),
+            call => Does::Gives(numbered(call), HOUR),
+        });
+        let (first, second) = (runtime(), runtime());
+        first.block_on(async {
+            assert!(bench.cache.try_token().is_none());
+            settle().await;
+        });
+        bench.advance(120);
+        let waiting = second.spawn({
+            let cache = bench.cache.clone();
+            async move { cache.token().await.map(|token| text(&token)) }
+        });
+        second.block_on(settle());
+        assert_eq!(bench.calls(), 2, "{what}");
+        // The gate lets the one through that came first.
+        bench.open();
+        first.block_on(settle());
+        assert_eq!(bench.ended(), 1, "{what}");
+        assert!(bench.cache.state().refreshing.is_some(), "{what}: the second is still under way");
+        let tried = second.block_on(async { bench.cache.try_token().as_ref().map(text) });
+        assert_eq!(tried, is_good.then(|| "token-1".to_owned()), "{what}: a good token is welcome");
+        second.block_on(settle());
+        assert_eq!(bench.calls(), 2, "{what}: no third request");
+        bench.open();
+        assert_eq!(second.block_on(waiting).unwrap().unwrap(), "token-2", "{what}");
+        assert_eq!(second.block_on(bench.served()), "token-2", "{what}");
     }
 }
