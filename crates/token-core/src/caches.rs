@@ -47,7 +47,7 @@ use crate::token::Token;
 /// # #[async_trait]
 /// # impl TokenProvider for Outlet {
 /// #     async fn token(&self) -> Result<Token, Error> {
-/// #         Ok(Token::bearer(&self.0, Expiry::After(Duration::from_secs(900)), SystemClock.now()).build().unwrap())
+/// #         Ok(Token::bearer(self.0.as_str(), Expiry::After(Duration::from_secs(900)), SystemClock.now()).build().unwrap())
 /// #     }
 /// #     fn invalidate(&self, _rejected: &Token) {}
 /// # }
