@@ -13,6 +13,7 @@ mod server;
 mod subject;
 mod time;
 
+use std::io::Write as _;
 use std::process::{Command, ExitCode};
 
 use bench_shared::{CachesCommand, HELP, Mode, Options, Report, Verdict, machine};
@@ -21,10 +22,7 @@ use self::server::Server;
 
 fn main() -> ExitCode {
     let outcome = match CachesCommand::read(std::env::args_os()) {
-        Ok(CachesCommand::Help) => {
-            print!("{HELP}");
-            Ok(0)
-        }
+        Ok(CachesCommand::Help) => say(HELP).map(|()| 0),
         Ok(CachesCommand::Serve) => server::serve().map(|()| 0),
         Ok(CachesCommand::Measure(options)) => without_proxies().map_or_else(|| measure(&options), Ok),
         Err(error) => Err(format!("{error}; `--help` says what it takes")),
@@ -60,20 +58,25 @@ fn measure(options: &Options) -> Result<u8, String> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let server = Server::start()?;
     if !options.json {
-        println!("{}, {}.\n", today(), machine());
+        say(&format!("{}, {}.\n\n", today(), machine()))?;
     }
     let mut verdict = Verdict::Met;
     for mode in &options.modes {
         let report = measure_one(&server, options, mode)?;
         verdict = verdict.max(report.verdict());
         if options.json {
-            print!("{}", report.json_lines());
+            say(&report.json_lines())?;
             eprint!("{}", report.target_lines());
         } else {
-            println!("{}", report.markdown());
+            say(&format!("{}\n", report.markdown()))?;
         }
     }
     Ok(verdict.exit_status())
+}
+
+/// Prints, and does not panic when nobody reads.
+fn say(text: &str) -> Result<(), String> {
+    std::io::stdout().write_all(text.as_bytes()).map_err(|error| format!("cannot print: {error}"))
 }
 
 /// The date by UTC.

@@ -33,9 +33,14 @@ impl Worked {
         Self { real: Stopwatch::start(), before: on_processors() }
     }
 
+    /// The time on processors, in nanoseconds.
+    pub(crate) fn nanoseconds(&self) -> f64 {
+        on_processors().saturating_sub(self.before).as_nanos() as f64
+    }
+
     /// How many processors the program had, on average: fewer than it has threads to run when others are on them.
     pub(crate) fn processors(&self) -> f64 {
-        on_processors().saturating_sub(self.before).as_secs_f64() / self.real.elapsed().as_secs_f64()
+        self.nanoseconds() / self.real.elapsed().as_nanos() as f64
     }
 }
 
