@@ -136,7 +136,11 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
     ///
     /// No token is usable and the request for one failed, or failed so recently that it is not repeated yet: [`Error::retry_after`] has the time left.
     pub async fn token(&self) -> Result<Token, Error> {
-        self.served(Token::clone).await
+        match self.fresh(Token::clone) {
+            Some(token) => Ok(token),
+            // In a box, so that a call that is served at once has a small future.
+            None => Box::pin(self.usable_or_awaited()).await,
+        }
     }
 
     /// Gives a usable token as [`token`](Self::token) does, but waits no longer than `patience`; zero means not at all.
@@ -167,7 +171,10 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
     /// If it is due or over, a request begins behind it, as with [`token`](Self::token), provided that a Tokio runtime runs here.
     #[must_use]
     pub fn try_token(&self) -> Option<Token> {
-        self.fresh(Token::clone).or_else(|| self.usable_or_begun())
+        match self.fresh(Token::clone) {
+            Some(token) => Some(token),
+            None => self.usable_or_begun(),
+        }
     }
 
     /// Gives the value of an `Authorization` header, `Bearer ...`, built once for each token and marked sensitive.
@@ -178,14 +185,19 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
     ///
     /// As with [`token`](Self::token).
     pub async fn authorization(&self) -> Result<HeaderValue, Error> {
-        self.served(|token| token.authorization().clone()).await
+        match self.fresh(|token| token.authorization().clone()) {
+            Some(value) => Ok(value),
+            None => Box::pin(self.usable_or_awaited()).await.map(|token| token.authorization().clone()),
+        }
     }
 
     /// Gives the value of an `Authorization` header if the token that is held is usable; never waits. See [`try_token`](Self::try_token).
     #[must_use]
     pub fn try_authorization(&self) -> Option<HeaderValue> {
-        let value = |token: &Token| token.authorization().clone();
-        self.fresh(value).or_else(|| self.usable_or_begun().as_ref().map(value))
+        match self.fresh(|token| token.authorization().clone()) {
+            Some(value) => Some(value),
+            None => self.usable_or_begun().map(|token| token.authorization().clone()),
+        }
     }
 
     /// Drops `rejected` if it is the token that is held; another one stays. The next call asks for a new one.
@@ -278,15 +290,6 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
     #[must_use]
     pub fn provider(&self) -> &P {
         &self.shared.provider
-    }
-
-    #[inline]
-    async fn served<T>(&self, take: impl Fn(&Token) -> T) -> Result<T, Error> {
-        match self.fresh(&take) {
-            Some(taken) => Ok(taken),
-            // In a box, so that a call that is served at once has a small future.
-            None => Box::pin(self.usable_or_awaited()).await.map(|token| take(&token)),
-        }
     }
 
     /// What `take` makes of the token that is held, if not even a coarse reading of the clocks can be wrong about it: the way of nearly every call.

@@ -23,12 +23,14 @@ impl Moment {
     }
 
     /// The wall clock.
+    #[inline]
     #[must_use]
     pub const fn wall(&self) -> SystemTime {
         self.wall
     }
 
     /// The monotonic clock, counted from a point that is fixed for one [`Clock`] and means nothing outside it.
+    #[inline]
     #[must_use]
     pub const fn monotonic(&self) -> Duration {
         self.monotonic
@@ -87,12 +89,14 @@ mod machine {
         duration(clock_gettime(ClockId::Monotonic))
     }
 
+    #[inline]
     pub(super) fn coarse() -> Option<Moment> {
         let wall = SystemTime::UNIX_EPOCH.checked_add(duration(clock_gettime(ClockId::RealtimeCoarse)))?;
         Some(Moment::new(wall, duration(clock_gettime(ClockId::MonotonicCoarse))))
     }
 
     /// A wall clock before 1970 reads as 1970.
+    #[inline]
     fn duration(time: Timespec) -> Duration {
         Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
     }

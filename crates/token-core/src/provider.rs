@@ -1,5 +1,6 @@
 //! The trait that everything is.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -32,10 +33,14 @@ pub trait TokenProvider: Send + Sync {
     }
 }
 
-#[async_trait]
 impl<P: TokenProvider + ?Sized> TokenProvider for Arc<P> {
-    async fn token(&self) -> Result<Token, Error> {
-        (**self).token().await
+    /// As `async_trait` would write it, but for a second box around the future that comes in one.
+    fn token<'this, 'future>(&'this self) -> Pin<Box<dyn Future<Output = Result<Token, Error>> + Send + 'future>>
+    where
+        'this: 'future,
+        Self: 'future,
+    {
+        (**self).token()
     }
 
     fn invalidate(&self, rejected: &Token) {

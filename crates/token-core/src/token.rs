@@ -57,6 +57,7 @@ impl Token {
     }
 
     /// The value of an `Authorization` header, `Bearer ...` (RFC 6750 section 2.1), built once and marked sensitive.
+    #[inline]
     #[must_use]
     pub fn authorization(&self) -> &HeaderValue {
         &self.0.authorization

@@ -35,6 +35,7 @@ impl Deadline {
     }
 
     /// By the clock that gets there first.
+    #[inline]
     fn has_come(&self, now: &Moment) -> bool {
         now.wall() >= self.wall || now.monotonic() >= self.monotonic
     }
@@ -73,6 +74,7 @@ impl Held {
         Self::new(token.clone(), 0, policy, 0.0).is_usable(now)
     }
 
+    #[inline]
     pub(super) fn token(&self) -> &Token {
         &self.token
     }
@@ -83,6 +85,7 @@ impl Held {
     }
 
     /// Neither due nor over, by a reading that may lag. `false` says nothing.
+    #[inline]
     pub(super) fn is_surely_fresh(&self, coarse: &Moment) -> bool {
         !self.surely_fresh_until.has_come(coarse)
     }
