@@ -127,6 +127,13 @@ impl Bench {
         self
     }
 
+    /// Says that nothing is lost by cutting a call off. A cache asks that once, when it is made, so this makes another one, by the default policy.
+    pub(crate) fn cancel_safe(self) -> Self {
+        self.provider.is_cancel_safe.store(true, Ordering::SeqCst);
+        let cache = TokenCache::with_policy(Arc::clone(&self.provider), CachePolicy::default(), Arc::clone(&self.clock) as _);
+        Self { cache, ..self }
+    }
+
     pub(crate) fn calls(&self) -> usize {
         self.provider.calls.load(Ordering::SeqCst)
     }

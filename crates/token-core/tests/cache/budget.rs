@@ -179,8 +179,8 @@ fn refused_credentials_are_not_tried_twice_in_a_minute() {
             settle().await;
         });
         let bench = bench.opened();
-        bench.advance(120);
-        for second in 120..3_720 {
+        bench.advance(121);
+        for second in 121..3_721 {
             if second == lands_at {
                 slow.block_on(settle());
             }
@@ -216,7 +216,7 @@ fn a_late_verdict_on_the_credentials_holds_for_a_minute() {
         settle().await;
     });
     let bench = bench.opened();
-    bench.advance(120);
+    bench.advance(121);
     assert_eq!(quick.block_on(bench.error()).kind(), ErrorKind::Server);
     slow.block_on(settle());
     for _ in 0..60 {

@@ -153,7 +153,7 @@ fn closing_on_a_runtime_without_timers_waits_for_the_answer() {
 async fn the_last_handle_takes_the_request_with_it_if_nothing_is_lost_by_that() {
     for is_cancel_safe in [true, false] {
         let bench = Bench::gated(|call| Does::Gives(numbered(call), HOUR));
-        bench.provider.is_cancel_safe.store(is_cancel_safe, Ordering::SeqCst);
+        let bench = if is_cancel_safe { bench.cancel_safe() } else { bench };
         let Bench { cache, provider, .. } = bench;
         assert!(cache.try_token().is_none());
         settle().await;
@@ -175,8 +175,7 @@ async fn the_last_handle_takes_the_request_with_it_if_nothing_is_lost_by_that() 
 
 #[tokio::test]
 async fn a_caller_that_waits_keeps_its_cache() {
-    let bench = Bench::gated(|call| Does::Gives(numbered(call), HOUR));
-    bench.provider.is_cancel_safe.store(true, Ordering::SeqCst);
+    let bench = Bench::gated(|call| Does::Gives(numbered(call), HOUR)).cancel_safe();
     let Bench { cache, provider, .. } = bench;
     let waits = tokio::spawn(async move { cache.clone().token().await.map(|token| text(&token)) });
     settle().await;
@@ -203,7 +202,7 @@ async fn a_hundred_caches_dropped_midway_leave_no_task() {
     let mut providers = Vec::new();
     for number in 0..100 {
         let bench = Bench::gated(|call| Does::Gives(numbered(call), HOUR));
-        bench.provider.is_cancel_safe.store(number % 2 == 0, Ordering::SeqCst);
+        let bench = if number % 2 == 0 { bench.cancel_safe() } else { bench };
         let outer = TokenCache::with_policy(bench.cache.clone(), CachePolicy::default(), Arc::clone(&bench.clock) as _);
         assert!(outer.try_token().is_none());
         if number % 3 == 0 {

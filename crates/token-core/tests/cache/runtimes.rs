@@ -54,7 +54,7 @@ fn a_request_on_a_runtime_that_nobody_drives_is_given_up() {
         async move { cache.token().await.map(|token| text(&token)) }
     });
     first.block_on(settle());
-    bench.advance(120);
+    bench.advance(121);
     bench.provider.gate.add_permits(2);
     assert_eq!(second.block_on(bench.served()), "token-2");
     assert_eq!(bench.calls(), 2);
@@ -65,7 +65,7 @@ fn a_request_on_a_runtime_that_nobody_drives_is_given_up() {
 /// Its time-out is on that runtime too, so those who wait on another one look after it by their own clock.
 #[test]
 fn who_waits_elsewhere_takes_over_from_a_runtime_that_nobody_drives() {
-    for comes_at in [0, 1, 60, 119] {
+    for comes_at in [0, 1, 60, 119, 120] {
         let bench = Bench::gated(|call| Does::Gives(numbered(call), HOUR));
         let (first, second) = (runtime(), runtime());
         first.block_on(async {
@@ -80,7 +80,7 @@ fn who_waits_elsewhere_takes_over_from_a_runtime_that_nobody_drives() {
             })
             .collect();
         second.block_on(settle());
-        bench.clock.advance(Duration::from_millis(1_000 * (120 - comes_at) - 1));
+        bench.clock.advance(Duration::from_millis(1_000 * (121 - comes_at) - 1));
         second.block_on(settle());
         assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
         assert_eq!(bench.calls(), 1, "the first request has a millisecond left");
@@ -109,7 +109,7 @@ fn a_late_answer_leaves_the_request_that_took_its_place_alone() {
             assert!(bench.cache.try_token().is_none());
             settle().await;
         });
-        bench.advance(120);
+        bench.advance(121);
         let waiting = second.spawn({
             let cache = bench.cache.clone();
             async move { cache.token().await.map(|token| text(&token)) }
