@@ -1,5 +1,6 @@
 //! A provider that does what a script says, and a cache around it on a clock moved by hand.
 
+use std::fmt;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -170,6 +171,53 @@ pub(crate) fn numbered(call: usize) -> &'static str {
 
 pub(crate) fn fails(kind: ErrorKind, remedy: Remedy) -> Does {
     Does::Fails(Error::new("test", kind, remedy).with_delivery(Resend::AfterRefusal, Delivery::Answered))
+}
+
+type Meanwhile = Box<dyn FnOnce() + Send>;
+
+/// A clock on which something happens just after a reading or as a pause ends, as while a caller is held up there.
+pub(crate) struct Meddled {
+    pub(crate) clock: Arc<ManualClock>,
+    /// Happens once, after the next reading and before whoever took it goes on.
+    pub(crate) after_reading: Mutex<Option<Meanwhile>>,
+    /// Happens once, in a pause of this length, which ends with it.
+    pub(crate) in_a_pause: Mutex<Option<(Duration, Meanwhile)>>,
+}
+
+impl Meddled {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { clock: Arc::default(), after_reading: Mutex::default(), in_a_pause: Mutex::default() })
+    }
+}
+
+impl fmt::Debug for Meddled {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.clock.fmt(formatter)
+    }
+}
+
+#[async_trait]
+impl Clock for Meddled {
+    fn now(&self) -> Moment {
+        let now = self.clock.now();
+        let meanwhile = self.after_reading.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile();
+        }
+        now
+    }
+
+    fn coarse(&self) -> Moment {
+        self.clock.now()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        let meanwhile = self.in_a_pause.lock().unwrap().take_if(|(length, _)| *length == duration);
+        match meanwhile {
+            Some((_, meanwhile)) => meanwhile(),
+            None => self.clock.sleep(duration).await,
+        }
+    }
 }
 
 /// The output of a future that does not wait.

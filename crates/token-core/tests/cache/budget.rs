@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use token_core::{Clock, ErrorKind, Remedy};
+use token_core::{CachePolicy, Clock, ErrorKind, Remedy};
 
-use crate::bench::{Bench, Does, HOUR, fails, runtime, settle, text};
+use crate::bench::{Bench, Does, HOUR, at_once, fails, runtime, settle, text};
 
 /// Callers come every so often, for so long.
 const STEP: Duration = Duration::from_millis(100);
@@ -225,4 +225,89 @@ fn a_late_verdict_on_the_credentials_holds_for_a_minute() {
         bench.advance(1);
     }
     assert_eq!(quick.block_on(bench.error()).kind(), ErrorKind::Server, "it is tried again");
+}
+
+#[tokio::test]
+async fn a_service_that_never_answers_is_asked_ever_more_rarely() {
+    let mut policy = CachePolicy::default();
+    policy.longest_request = Duration::from_secs(1);
+    let bench = Bench::with(Arc::default(), policy, |call| Does::Gives(new_token(call), HOUR));
+    for _ in 0..6_000 {
+        // Before the request itself can end, as it is with many callers.
+        assert!(at_once(bench.cache.token_within(Duration::ZERO)).unwrap().is_err());
+        settle().await;
+        bench.clock.advance(STEP);
+    }
+    assert!((5..=25).contains(&bench.calls()), "{} requests, {:?}", bench.calls(), gaps(&bench));
+    let bench = bench.opened();
+    is_served_within_the_stated_pause(&bench, "it answers at last").await;
+}
+
+/// A caller each tenth of a second for ten minutes, at a service that gives good tokens, which an API takes or refuses.
+#[tokio::test]
+async fn no_setting_makes_a_storm() {
+    type Set = fn(&mut CachePolicy);
+    let cases: [(&str, Set); 7] = [
+        ("the default", |_| ()),
+        ("no time for a request", |policy| policy.longest_request = Duration::ZERO),
+        ("due at once", |policy| (policy.refresh_after, policy.refresh_jitter) = (0.0, 0.0)),
+        ("due at once by chance", |policy| (policy.refresh_after, policy.refresh_jitter) = (0.1, 0.1)),
+        ("jitter without end", |policy| policy.refresh_jitter = f64::INFINITY),
+        ("jitter that is no number", |policy| policy.refresh_jitter = f64::NAN),
+        ("due before it came", |policy| policy.refresh_after = f64::NEG_INFINITY),
+    ];
+    for (what, set) in cases {
+        for is_refused in [true, false] {
+            let mut policy = CachePolicy::default();
+            set(&mut policy);
+            let bench = Bench::with(Arc::default(), policy, |call| Does::Gives(new_token(call), HOUR)).opened();
+            for _ in 0..6_000 {
+                match bench.cache.token().await {
+                    Ok(token) if is_refused => bench.cache.invalidate(&token),
+                    _ => {}
+                }
+                tokio::task::yield_now().await;
+                bench.clock.advance(STEP);
+            }
+            let most = if is_refused { 10 } else { 2 };
+            assert!((1..=most).contains(&bench.calls()), "{what}, refused: {is_refused}: {} requests", bench.calls());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_crowd_makes_one_request_even_without_time_for_it() {
+    let mut policy = CachePolicy::default();
+    policy.longest_request = Duration::ZERO;
+    let bench = Bench::with(Arc::default(), policy, |call| Does::Gives(new_token(call), HOUR));
+    let callers: Vec<_> = (0..1_000)
+        .map(|_| {
+            let cache = bench.cache.clone();
+            tokio::spawn(async move { cache.token().await.is_ok() })
+        })
+        .collect();
+    settle().await;
+    bench.open();
+    for caller in callers {
+        assert!(caller.await.unwrap());
+    }
+    assert_eq!(bench.calls(), 1);
+}
+
+#[tokio::test]
+async fn no_setting_makes_a_pause_for_ever() {
+    type First = fn() -> Does;
+    let cases: [(&str, First); 3] = [
+        ("refused", || fails(ErrorKind::ClientRefused, Remedy::FixConfiguration)),
+        ("too many requests", || fails(ErrorKind::RateLimited, Remedy::Wait)),
+        ("over on arrival", || Does::Gives("token-dead", Duration::ZERO)),
+    ];
+    for (what, first) in cases {
+        let mut policy = CachePolicy::default();
+        policy.refused_pause = Duration::MAX;
+        let script = move |call| if call == 1 { first() } else { Does::Gives(new_token(call), HOUR) };
+        let bench = Bench::with(Arc::default(), policy, script).opened();
+        assert_eq!(bench.error().await.retry_after(), Some(HOUR), "{what}");
+        is_served_within_the_stated_pause(&bench, what).await;
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use token_core::{Clock, ErrorKind, Remedy};
 use token_testkit::ManualClock;
 
-use crate::bench::{Bench, Does, HOUR, fails, numbered};
+use crate::bench::{Bench, Does, HOUR, fails, numbered, settle};
 
 #[tokio::test]
 async fn a_token_that_is_over_on_arrival_is_one_request_and_a_hold() {
@@ -63,4 +63,21 @@ async fn an_outage_before_it_does_not_prolong_the_pause_for_a_dead_token() {
         bench.advance(seconds);
         assert_eq!(bench.served().await, "token-next", "{what}");
     }
+}
+
+#[tokio::test]
+async fn a_token_that_is_nearly_over_does_not_take_the_place_of_a_better_one() {
+    let bench = Bench::new(|call| match call {
+        1 => Does::Gives("token-long", HOUR),
+        _ => Does::Gives("token-worn", Duration::from_millis(300)),
+    });
+    bench.served().await;
+    bench.advance(2_900);
+    for _ in 0..3 {
+        assert_eq!(bench.served().await, "token-long");
+        settle().await;
+        bench.clock.advance(Duration::from_millis(300));
+    }
+    let counts = bench.cache.state().counts;
+    assert_eq!((counts.requests, counts.tokens, counts.failures), (2, 1, 1));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use token_core::{CachePolicy, Clock, Error, ErrorKind, Expiry, RefreshUnderWay, Remedy, SystemClock, Token, TokenCache};
 
-use crate::bench::{Bench, Does, HOUR, at_once, fails, numbered, runtime, settle, text};
+use crate::bench::{Bench, Does, HOUR, Meddled, Scripted, at_once, fails, numbered, runtime, settle, text};
 
 const NONE: Duration = Duration::ZERO;
 
@@ -120,4 +120,31 @@ fn on_a_runtime_without_timers_patience_is_none_and_the_request_goes_on() {
         assert_eq!(text(&cache.token_within(NONE).await.unwrap()), "token-1");
     });
     assert_eq!(bench.calls(), 1);
+}
+
+/// The answer comes on another thread while the pause ends, so that the caller has not heard of it.
+#[test]
+fn what_lands_as_patience_ends_is_given() {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    for is_good in [true, false] {
+        let clock = Meddled::new();
+        let provider = Scripted::new(Arc::clone(&clock.clock), move |call| {
+            if is_good { Does::Gives(numbered(call), HOUR) } else { fails(ErrorKind::ClientRefused, Remedy::FixConfiguration) }
+        });
+        let cache = TokenCache::with_policy(Arc::clone(&provider), CachePolicy::default(), Arc::clone(&clock) as _);
+        let (looks, opens) = (cache.clone(), Arc::clone(&provider));
+        *clock.in_a_pause.lock().unwrap() = Some((
+            PATIENCE,
+            Box::new(move || {
+                opens.gate.add_permits(1);
+                while looks.state().refreshing.is_some() {
+                    std::thread::yield_now();
+                }
+            }),
+        ));
+        let two_threads = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let given = two_threads.block_on(async { at_once(cache.token_within(PATIENCE)).expect("patience has ended") });
+        let wanted = if is_good { Ok("token-1".to_owned()) } else { Err((ErrorKind::ClientRefused, Some(PATIENCE * 12))) };
+        assert_eq!(given.as_ref().map(text).map_err(|error| (error.kind(), error.retry_after())), wanted);
+    }
 }

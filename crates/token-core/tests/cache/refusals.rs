@@ -1,6 +1,8 @@
 //! Tokens that an API refuses.
 
+use std::pin::pin;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use token_core::ErrorKind;
@@ -97,4 +99,18 @@ async fn a_refusal_now_and_then_does_not_add_up() {
         }
         bench.advance(3_600);
     }
+}
+
+#[tokio::test]
+async fn a_refused_token_is_not_handed_to_one_who_waited_for_it() {
+    let bench = Bench::gated(|call| Does::Gives(numbered(call), HOUR));
+    let (mut first, mut second) = (pin!(bench.cache.token()), pin!(bench.cache.token()));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(first.as_mut().poll(&mut context).is_pending());
+    assert!(second.as_mut().poll(&mut context).is_pending());
+    bench.provider.gate.add_permits(2);
+    settle().await;
+    let Poll::Ready(Ok(refused)) = first.as_mut().poll(&mut context) else { panic!("the token has landed") };
+    bench.cache.invalidate(&refused);
+    assert_eq!(text(&second.await.unwrap()), "token-2");
 }

@@ -130,3 +130,31 @@ fn a_late_answer_leaves_the_request_that_took_its_place_alone() {
         assert_eq!(second.block_on(bench.served()), "token-2", "{what}");
     }
 }
+
+/// It would otherwise keep every other refresh away until the token is over.
+#[test]
+fn a_refresh_that_nobody_drives_is_given_up_behind_a_usable_token() {
+    let bench = Bench::gated(|call| Does::Gives(numbered(call), HOUR)).cancel_safe();
+    let (first, second) = (runtime(), runtime());
+    bench.open();
+    first.block_on(bench.served());
+    bench.advance(2_900);
+    first.block_on(async {
+        bench.served().await;
+        settle().await;
+    });
+    for (seconds, calls) in [(120, 2), (1, 3), (0, 3)] {
+        bench.advance(seconds);
+        second.block_on(async {
+            assert_eq!(bench.served().await, "token-1");
+            settle().await;
+        });
+        assert_eq!(bench.calls(), calls, "after {seconds} s more");
+    }
+    bench.open();
+    bench.open();
+    second.block_on(settle());
+    first.block_on(settle());
+    second.block_on(settle());
+    assert_eq!(bench.cache.state().counts.failures, 1, "the one that was given up is counted once");
+}

@@ -1,11 +1,12 @@
 //! What callers get, and that one request serves them all.
 
+use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use token_core::{Clock, ErrorKind, Expiry, Remedy, Token};
+use token_core::{CachePolicy, Clock, ErrorKind, Expiry, Remedy, Token, TokenCache};
 
-use crate::bench::{Bench, Cache, Does, HOUR, at_once, fails, numbered, settle, text};
+use crate::bench::{Bench, Cache, Does, HOUR, Meddled, Scripted, at_once, fails, numbered, settle, text};
 
 #[tokio::test]
 async fn a_fresh_token_is_served_without_a_request() {
@@ -90,6 +91,28 @@ async fn a_caller_that_comes_back_late_gets_no_token_that_is_over() {
     bench.advance(7_200);
     bench.open();
     assert_eq!(text(&late.await.unwrap()), "token-2");
+}
+
+#[tokio::test]
+async fn a_caller_that_is_held_up_after_it_read_the_clock_gets_no_token_that_is_over() {
+    for waits in [true, false] {
+        let clock = Meddled::new();
+        let provider = Scripted::new(Arc::clone(&clock.clock), |call| Does::Gives(numbered(call), HOUR));
+        let cache = TokenCache::with_policy(Arc::clone(&provider), CachePolicy::default(), Arc::clone(&clock) as _);
+        provider.gate.add_permits(1);
+        let (other, moved) = (cache.clone(), Arc::clone(&clock.clock));
+        *clock.after_reading.lock().unwrap() = Some(Box::new(move || {
+            let short = Token::bearer("token-short", Expiry::After(Duration::from_secs(15)), moved.now()).build().unwrap();
+            drop(other.with_token(short));
+            moved.sleep_machine(HOUR);
+        }));
+        if waits {
+            assert_eq!(text(&cache.token().await.unwrap()), "token-1");
+        } else {
+            assert!(cache.try_token().is_none());
+        }
+        assert!(clock.after_reading.lock().unwrap().is_none(), "the clock was read");
+    }
 }
 
 #[tokio::test]
