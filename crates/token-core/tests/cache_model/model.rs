@@ -13,8 +13,10 @@ pub(crate) const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 const TEN_MINUTES: Duration = Duration::from_secs(600);
-/// A request that takes longer is given up.
+/// A request that takes longer ends itself.
 const LONGEST_REQUEST: Duration = Duration::from_secs(120);
+/// One that has not done so by then, as nobody drives its runtime, is given up by others.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(121);
 /// For what is computed in floating point by the cache and in whole numbers here.
 const ROUNDING: Duration = Duration::from_micros(1);
 
@@ -22,8 +24,8 @@ const ROUNDING: Duration = Duration::from_micros(1);
 pub(crate) type TokenId = usize;
 
 /// A stretch of time in which chance may put something.
-#[derive(Clone, Copy, Debug)]
-struct Range {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Range {
     from: Duration,
     to: Duration,
 }
@@ -31,6 +33,10 @@ struct Range {
 impl Range {
     fn exactly(at: Duration) -> Self {
         Self { from: at, to: at }
+    }
+
+    pub(crate) fn has(&self, duration: Duration) -> bool {
+        self.from <= duration && duration <= self.to
     }
 }
 
@@ -47,7 +53,7 @@ pub(crate) enum Expected {
     /// [`TokenCache::close`](token_core::TokenCache::close) returned.
     Done,
     /// An error of this kind, with this time left.
-    Fails(ErrorKind, Option<Duration>),
+    Fails(ErrorKind, Option<Range>),
     /// A call that never waits found nothing.
     Nothing,
     Served(TokenId),
@@ -79,9 +85,18 @@ struct Pause {
 /// What those who wait for a request hear.
 #[derive(Clone, Debug)]
 enum Landed {
+    /// To look at what is held, and to ask anew if it is not usable.
     AskAgain,
-    Fails(ErrorKind, Option<Duration>),
-    Token { id: TokenId, asked: Moment, usable: Duration },
+    Fails(ErrorKind, Option<Range>),
+}
+
+/// What there was to see of the cache, by which the model decides where it leaves a choice.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Seen {
+    /// How often the provider was really asked.
+    pub(crate) requests: u64,
+    pub(crate) failures: u64,
+    pub(crate) holding: Option<Duration>,
 }
 
 struct Waiter {
@@ -97,6 +112,7 @@ struct Waiter {
 /// A cache, as its documentation says that it behaves.
 pub(crate) struct Model {
     world: World,
+    is_cancel_safe: bool,
     pub(crate) now: Moment,
     /// How far the coarse reading of the clocks lags behind.
     lag: Duration,
@@ -104,11 +120,8 @@ pub(crate) struct Model {
     flights: Vec<Flight>,
     current: Option<u64>,
     pub(crate) requests: u64,
-    /// What the provider was really asked so far: it decides where the model leaves a choice.
-    seen: u64,
+    seen: Seen,
     pause: Option<Pause>,
-    /// A pause that was begun, of a length that may win against the one that ran.
-    contest: Option<(ErrorKind, Range)>,
     failures: u32,
     dead_in_a_row: u32,
     useless: u32,
@@ -128,18 +141,18 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new(world: World, lag: Duration, now: Moment) -> Self {
+    pub(crate) fn new(world: World, is_cancel_safe: bool, lag: Duration, now: Moment) -> Self {
         Self {
             world,
+            is_cancel_safe,
             now,
             lag,
             held: None,
             flights: Vec::new(),
             current: None,
             requests: 0,
-            seen: 0,
+            seen: Seen::default(),
             pause: None,
-            contest: None,
             failures: 0,
             dead_in_a_row: 0,
             useless: 0,
@@ -156,8 +169,8 @@ impl Model {
         }
     }
 
-    /// Takes note of how often the provider was asked by now.
-    pub(crate) fn saw_requests(&mut self, seen: u64) {
+    /// Takes note of what there is to see by now.
+    pub(crate) fn saw(&mut self, seen: Seen) {
         self.seen = seen;
     }
 
@@ -189,14 +202,17 @@ impl Model {
             Edge::DueAtEarliest => held?.due.from,
             Edge::DueAtLatest => held?.due.to + self.lag,
             Edge::PauseEnd => return self.pause_left().map(|left| whole_millis(left.to)),
-            Edge::RequestEnd => {
-                let flight = self.flights.iter().find(|flight| Some(flight.number) == self.current)?;
-                return Some((flight.began.monotonic() + LONGEST_REQUEST).saturating_sub(self.now.monotonic()));
-            }
+            Edge::RequestEnd => return self.request_ends_in(LONGEST_REQUEST),
+            Edge::RequestGivenUp => return self.request_ends_in(GIVEN_UP_AFTER),
             Edge::UsableEnd => held?.usable,
             Edge::UsableSecond => held?.usable.saturating_sub(SECOND),
         };
         Some(whole_millis(at.saturating_sub(elapsed)))
+    }
+
+    fn request_ends_in(&self, limit: Duration) -> Option<Duration> {
+        let flight = self.flights.iter().find(|flight| Some(flight.number) == self.current)?;
+        Some((flight.began.monotonic() + limit).saturating_sub(self.now.monotonic()))
     }
 
     fn is_usable(&self) -> bool {
@@ -242,7 +258,9 @@ impl Model {
         if let Some(served) = self.serve(place, is_certain) {
             return served;
         }
-        self.give_up_late_flight();
+        if is_certain || self.seen.failures > self.counts[1] {
+            self.give_up_late_flight();
+        }
         if self.current.is_some() {
             return Expected::Waits;
         }
@@ -251,9 +269,9 @@ impl Model {
         }
         if let Some(left) = self.pause_left() {
             let kind = self.pause.as_ref().map(|pause| pause.kind).expect("a pause");
-            return Expected::Fails(kind, Some(left.to));
+            return Expected::Fails(kind, Some(left));
         }
-        if is_certain || self.seen > self.requests {
+        if is_certain || self.seen.requests > self.requests {
             self.begin(place);
         }
         Expected::Waits
@@ -264,8 +282,12 @@ impl Model {
         let held = self.held.as_ref().filter(|_| self.is_usable())?;
         let elapsed = self.now.elapsed_since(&held.asked);
         let (id, may, must) = (held.id, elapsed >= held.due.from, elapsed >= held.due.to + self.lag);
+        let is_surely_due = must && is_certain;
+        if may && (is_surely_due || self.seen.failures > self.counts[1]) {
+            self.give_up_late_flight();
+        }
         let nothing_against = !self.is_closed && !self.in_doubt && self.current.is_none() && self.pause_left().is_none();
-        if nothing_against && may && ((must && is_certain) || self.seen > self.requests) {
+        if nothing_against && may && (is_surely_due || self.seen.requests > self.requests) {
             self.begin(place);
         }
         Some(Expected::Served(id))
@@ -300,20 +322,30 @@ impl Model {
     }
 
     fn is_over(&self, flight: &Flight) -> bool {
-        flight.outcome.is_some() || self.is_late(flight)
+        flight.outcome.is_some() || self.has_taken(flight, LONGEST_REQUEST)
     }
 
     fn is_late(&self, flight: &Flight) -> bool {
-        self.now.monotonic() - flight.began.monotonic() >= LONGEST_REQUEST
+        self.has_taken(flight, GIVEN_UP_AFTER)
+    }
+
+    fn has_taken(&self, flight: &Flight, limit: Duration) -> bool {
+        self.now.monotonic() - flight.began.monotonic() >= limit
+    }
+
+    /// A request that ended without an answer of the provider.
+    fn lost(&self) -> Fault {
+        Fault::of_the_cache(self.is_cancel_safe)
     }
 
     /// Lets everything in `place` run that can. Gives what each caller who waited may have got.
     pub(crate) fn run(&mut self, place: Place) -> Vec<(usize, Vec<Expected>)> {
         let now = self.now.monotonic();
+        let held_before = self.held().filter(|_| self.is_usable());
         self.look_after_a_late_flight(place);
         while let Some(at) = self.flights.iter().position(|flight| flight.place == place && self.is_over(flight)) {
             let flight = self.flights.remove(at);
-            let outcome = flight.outcome.clone().unwrap_or(Outcome::Failure(Fault::of_the_cache()));
+            let outcome = flight.outcome.clone().unwrap_or_else(|| Outcome::Failure(self.lost()));
             self.land(&flight, outcome);
         }
         let mut expected = Vec::new();
@@ -322,16 +354,25 @@ impl Model {
             if waiter.place != place {
                 continue;
             }
-            let (caller, how) = (waiter.caller, waiter.how);
+            let (caller, how, is_answered) = (waiter.caller, waiter.how, waiter.landed.is_some());
             let is_out_of_patience = waiter.patience_ends.is_some_and(|end| now >= end);
             let mut outcomes = match waiter.landed.take() {
+                // It looks once more before it goes.
+                None if is_out_of_patience && how != How::Close => {
+                    vec![self.serve(place, true).unwrap_or(Expected::Waits)]
+                }
                 None => vec![Expected::Waits],
                 Some(_) if how == How::Close => vec![Expected::Done],
                 Some(landed) => vec![self.heard(&landed, place, !is_out_of_patience)],
             };
             if is_out_of_patience {
                 outcomes.retain(|outcome| *outcome != Expected::Waits);
-                outcomes.push(if how == How::Close { Expected::Done } else { pending() });
+                if how == How::Close {
+                    outcomes.push(Expected::Done);
+                } else if outcomes.is_empty() || is_answered {
+                    // It may have run out of patience just before the answer landed.
+                    outcomes.push(held_before.map_or_else(pending, Expected::Served));
+                }
             } else if outcomes == [Expected::Waits] {
                 // If it asked again, it waits for another request now.
                 let current = self.current;
@@ -347,17 +388,19 @@ impl Model {
 
     fn heard(&mut self, landed: &Landed, place: Place, is_certain: bool) -> Expected {
         match *landed {
-            Landed::Token { id, asked, usable } if self.now.elapsed_since(&asked) < usable => Expected::Served(id),
-            Landed::AskAgain | Landed::Token { .. } => self.ask(place, is_certain),
+            Landed::AskAgain => self.ask(place, is_certain),
             Landed::Fails(kind, after) => self.serve(place, is_certain).unwrap_or(Expected::Fails(kind, after)),
         }
     }
 
+    /// It counts as failed from now on, and whatever it comes to later is not counted again.
     fn give_up_late_flight(&mut self) {
         let current = self.flights.iter().find(|flight| Some(flight.number) == self.current);
         if let Some(number) = current.filter(|flight| self.is_late(flight)).map(|flight| flight.number) {
             self.current = None;
-            self.tell(number, &Landed::Fails(ErrorKind::Internal, None));
+            self.counts[1] += 1;
+            let landed = self.fail(&self.lost());
+            self.tell(number, &landed);
         }
     }
 
@@ -390,47 +433,56 @@ impl Model {
 
     fn land(&mut self, flight: &Flight, outcome: Outcome) {
         let was_awaited = self.current.take_if(|current| *current == flight.number).is_some();
-        let is_usable = self.is_usable();
         let landed = match outcome {
-            Outcome::Token(id, expiry) if was_awaited || !is_usable => self.arrive(flight, id, expiry),
+            Outcome::Token(id, expiry) if was_awaited || (!self.is_usable() && !self.left_of(flight, expiry).is_zero()) => {
+                self.arrive(flight, id, expiry)
+            }
+            // Given up on, and replaced or over since.
             Outcome::Token(..) => Landed::AskAgain,
             Outcome::Failure(fault) => {
-                self.counts[1] += 1;
+                self.counts[1] += u64::from(was_awaited);
                 if was_awaited || matches!(fault.kind, ErrorKind::ClientRefused | ErrorKind::RateLimited) {
-                    self.fail(&fault);
+                    self.fail(&fault)
+                } else {
+                    self.in_doubt |= fault.is_in_doubt;
+                    Landed::AskAgain
                 }
-                if is_usable { Landed::AskAgain } else { Landed::Fails(fault.kind, fault.retry_after) }
             }
         };
         self.tell(flight.number, &landed);
     }
 
+    /// How long a token is usable that this request brings now.
+    fn left_of(&self, flight: &Flight, expiry: Expiry) -> Duration {
+        usable_for(expiry).saturating_sub(self.now.elapsed_since(&flight.began))
+    }
+
     fn arrive(&mut self, flight: &Flight, id: TokenId, expiry: Expiry) -> Landed {
         self.in_doubt = false;
-        let lifetime = kept_for(expiry);
-        let usable = lifetime - (lifetime / 10).min(30 * SECOND);
-        let left = usable.saturating_sub(self.now.elapsed_since(&flight.began));
+        let (lifetime, usable, left) = (kept_for(expiry), usable_for(expiry), self.left_of(flight, expiry));
         let is_same_again = self.held.as_ref().is_some_and(|held| held.id == id);
         if left.is_zero() {
             self.counts[1] += 1;
             self.died(flight);
-            let (kind, length) = if is_same_again {
-                (ErrorKind::Server, self.worn())
-            } else {
-                self.dead_in_a_row += 1;
-                self.useless = (self.useless + 1).max(2);
-                let length = refusal_pause(self.useless).max(MINUTE).max(dead_pause(self.dead_in_a_row));
-                self.begin_pause(ErrorKind::ClockSkew, Range::exactly(length));
-                (ErrorKind::ClockSkew, length)
-            };
-            return Landed::Fails(kind, Some(length));
+            if is_same_again {
+                return self.worn();
+            }
+            self.dead_in_a_row += 1;
+            self.useless = (self.useless + 1).max(2);
+            let length = refusal_pause(self.useless).max(MINUTE).max(dead_pause(self.dead_in_a_row));
+            return self.begin_pause(ErrorKind::ClockSkew, Range::exactly(length));
         }
         if self.refused.get(&id).is_some_and(|last_request| flight.number <= *last_request) {
             return Landed::AskAgain;
         }
         if left < SECOND {
             self.died(flight);
-            self.worn();
+            let worn = self.worn();
+            let left_of_held = |held: &Held| held.usable.saturating_sub(self.now.elapsed_since(&held.asked));
+            if self.held.as_ref().is_some_and(|held| left_of_held(held) > left) {
+                self.counts[1] += 1;
+                return worn;
+            }
         } else {
             self.failures = 0;
             self.dead_in_a_row = 0;
@@ -444,7 +496,7 @@ impl Model {
         self.held = Some(Held { id, asked: flight.began, expiry, due, usable });
         self.generation += 1;
         self.counts[0] += 1;
-        Landed::Token { id, asked: flight.began, usable }
+        Landed::AskAgain
     }
 
     fn died(&mut self, flight: &Flight) {
@@ -455,23 +507,22 @@ impl Model {
     }
 
     /// A token that is over or nearly, and no clock is to blame.
-    fn worn(&mut self) -> Duration {
+    fn worn(&mut self) -> Landed {
         self.dead_in_a_row += 1;
-        let length = dead_pause(self.dead_in_a_row);
-        self.begin_pause(ErrorKind::Server, Range::exactly(length));
-        length
+        self.begin_pause(ErrorKind::Server, Range::exactly(dead_pause(self.dead_in_a_row)))
     }
 
-    fn fail(&mut self, fault: &Fault) {
+    fn fail(&mut self, fault: &Fault) -> Landed {
         self.failures += 1;
-        self.in_doubt = fault.is_in_doubt;
+        // Only a token ends the doubt.
+        self.in_doubt |= fault.is_in_doubt;
         if fault.kind == ErrorKind::ClientRefused {
             self.credentials_refused = Some(self.now.monotonic());
         }
         let hold = fault.hold.unwrap_or_default();
         let own = match fault.kind {
             ErrorKind::ClientRefused | ErrorKind::RateLimited => Range::exactly(hold.max(MINUTE)),
-            ErrorKind::Internal if self.failures == 1 => Range::exactly(Duration::ZERO),
+            ErrorKind::Internal if self.failures == 1 => Range::exactly(hold),
             kind => {
                 let first = if fault.asks_for_patience || kind == ErrorKind::Blocked { 10_000 } else { 250 };
                 let whole = doubled(Duration::from_millis(first), self.failures).min(MINUTE);
@@ -480,22 +531,24 @@ impl Model {
         };
         let asked_for = fault.retry_after.unwrap_or_default();
         let length = Range { from: own.from.max(asked_for).min(HOUR), to: own.to.max(asked_for).min(HOUR) };
-        self.begin_pause(fault.kind, length);
+        self.begin_pause(fault.kind, length)
     }
 
-    /// A pause that would end before the one that runs changes nothing. Which of them it was is seen in [`Self::check`].
-    fn begin_pause(&mut self, kind: ErrorKind, length: Range) {
+    /// A pause that would end before the one that runs changes nothing. Where chance decides which of them ends first, it was seen.
+    /// Whoever waited is told of its length.
+    fn begin_pause(&mut self, kind: ErrorKind, mut length: Range) -> Landed {
         self.last_error = Some(kind);
         if length.to.is_zero() {
-            return;
+            return Landed::Fails(kind, None);
         }
         let left = self.pause_left().map_or(Duration::ZERO, |left| left.to);
-        if left <= length.from {
+        if left <= length.from || (left < length.to && self.seen.holding != Some(left)) {
+            if let Some(holding) = self.seen.holding.filter(|holding| length.has(*holding)) {
+                length = Range::exactly(holding);
+            }
             self.pause = Some(Pause { began: self.now.monotonic(), length, kind });
-        } else if left < length.to {
-            // The longer one wins, and chance decides how long the new one is. If it wins it is longer than what was left.
-            self.contest = Some((kind, Range { from: left, to: length.to }));
         }
+        Landed::Fails(kind, Some(length))
     }
 
     fn served_well(&self, held: &Held) -> bool {
@@ -522,18 +575,19 @@ impl Model {
         self.waiters.retain(|waiter| waiter.place != place);
         while let Some(at) = self.flights.iter().position(|flight| flight.place == place) {
             let flight = self.flights.remove(at);
-            self.land(&flight, Outcome::Failure(Fault::of_the_cache()));
+            self.land(&flight, Outcome::Failure(self.lost()));
         }
     }
 
     /// The last handle is gone: how many requests run on.
-    pub(crate) fn dropped(&self, is_cancel_safe: bool) -> usize {
-        self.flights.len() - usize::from(is_cancel_safe && self.current.is_some())
+    pub(crate) fn dropped(&self) -> usize {
+        self.flights.len() - usize::from(self.is_cancel_safe && self.current.is_some())
     }
 
     /// Compares with what the cache says of itself, and learns from it what chance decided.
     pub(crate) fn check(&mut self, state: &CacheState) {
         assert_eq!(state.is_closed, self.is_closed, "closed");
+        assert_eq!(state.is_in_doubt, self.in_doubt, "in doubt");
         assert_eq!(state.generation, self.generation, "generation");
         let counts = [state.counts.tokens, state.counts.failures, state.counts.refusals];
         assert_eq!(state.counts.requests, self.requests, "requests");
@@ -569,19 +623,13 @@ impl Model {
 
     fn check_pause(&mut self, holding: Option<Duration>) {
         let now = self.now.monotonic();
-        if let Some((kind, length)) = self.contest.take() {
-            let left = self.pause_left().map(|left| left.to);
-            if holding != left {
-                self.pause = Some(Pause { began: now, length, kind });
-            }
-        }
         let Some(left) = self.pause_left() else {
             assert_eq!(holding, None, "no pause");
             self.pause = None;
             return;
         };
         let holding = holding.unwrap_or_default();
-        assert!(holding >= left.from && holding <= left.to, "a pause with {holding:?} left, expected {left:?}");
+        assert!(left.has(holding), "a pause with {holding:?} left, expected {left:?}");
         if let Some(pause) = &mut self.pause {
             pause.length = Range::exactly(now - pause.began + holding);
         }
@@ -597,6 +645,12 @@ fn kept_for(expiry: Expiry) -> Duration {
         Expiry::After(lifetime) => lifetime.min(30 * 24 * HOUR),
         Expiry::Unknown => 300 * SECOND,
     }
+}
+
+/// How long a token is usable.
+fn usable_for(expiry: Expiry) -> Duration {
+    let lifetime = kept_for(expiry);
+    lifetime - (lifetime / 10).min(30 * SECOND)
 }
 
 /// The n-th of `first`, twice that, four times that, ...

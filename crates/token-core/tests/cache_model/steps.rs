@@ -44,7 +44,10 @@ pub(crate) enum Edge {
     DueAtEarliest,
     DueAtLatest,
     PauseEnd,
+    /// A request ends itself.
     RequestEnd,
+    /// A request that has not ended itself is given up by others.
+    RequestGivenUp,
     UsableEnd,
     /// A second before the end.
     UsableSecond,
@@ -115,8 +118,9 @@ impl Fault {
     }
 
     /// A request that ended without an answer of the provider.
-    pub(crate) const fn of_the_cache() -> Self {
-        Self::new(ErrorKind::Internal, Remedy::Retry)
+    pub(crate) const fn of_the_cache(is_cancel_safe: bool) -> Self {
+        // What it asked for may be spent, unless nothing can be lost.
+        Self { is_in_doubt: !is_cancel_safe, ..Self::new(ErrorKind::Internal, Remedy::Retry) }
     }
 
     const fn retry_after(self, seconds: u64) -> Self {
@@ -161,6 +165,7 @@ impl Fault {
             Self::new(LoginRequired, Remedy::LogInAgain).sent(Resend::OnlyIfNotSent, Delivery::Answered, false),
             Self::new(Server, Remedy::Retry).hold(40),
             Self::new(Internal, Remedy::FixProgram),
+            Self::new(Internal, Remedy::FixProgram).hold(20),
             Self::new(Internal, Remedy::Retry).sent(Resend::OnlyIfNotSent, Delivery::Unknown, true),
         ]
     }
@@ -202,7 +207,7 @@ impl ReferenceStateMachine for Steps {
             Step::Ask(How::Token, Place::Elsewhere, 1),
             Step::Stall(true),
             Step::Ask(How::Token, Place::Here, 1),
-            Step::Advance(Span::To(Edge::RequestEnd, false)),
+            Step::Advance(Span::To(Edge::RequestGivenUp, false)),
             Step::Answer(1, Answer::Fresh(DAY)),
         ];
         let late_caller = [
@@ -275,7 +280,8 @@ fn stalling(is_asked: bool) -> BoxedStrategy<Step> {
         1 => (how(), place, 1..3_usize).prop_map(|(how, place, times)| Step::Ask(how, place, times)),
         1 => Just(Step::Stall(false)),
         1 => (0..2_usize, answer()).prop_map(|(which, answer)| Step::Answer(which, answer)),
-        1 => any::<bool>().prop_map(|is_before| Step::Advance(Span::To(Edge::RequestEnd, is_before))),
+        1 => (prop::sample::select(&[Edge::RequestEnd, Edge::RequestGivenUp][..]), any::<bool>())
+            .prop_map(|(edge, is_before)| Step::Advance(Span::To(edge, is_before))),
         1 => Just(Step::InvalidateCurrent(1)),
         1 => (1..3_usize).prop_map(|age| Step::Answer(0, Answer::Old(age))),
         1 => Just(Step::Answer(1, Answer::Fresh(DAY))),
@@ -335,9 +341,9 @@ fn answer() -> BoxedStrategy<Answer> {
 }
 
 fn span() -> BoxedStrategy<Span> {
-    use Edge::{DueAtEarliest, DueAtLatest, PauseEnd, RequestEnd, UsableEnd, UsableSecond};
+    use Edge::{DueAtEarliest, DueAtLatest, PauseEnd, RequestEnd, RequestGivenUp, UsableEnd, UsableSecond};
     let edge = prop::sample::select(
-        &[DueAtEarliest, DueAtLatest, DueAtLatest, PauseEnd, PauseEnd, RequestEnd, UsableEnd, UsableSecond][..],
+        &[DueAtEarliest, DueAtLatest, DueAtLatest, PauseEnd, PauseEnd, RequestEnd, RequestGivenUp, UsableEnd, UsableSecond][..],
     );
     prop_oneof![
         8 => (edge, any::<bool>()).prop_map(|(edge, before)| Span::To(edge, before)),

@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 use token_core::{CachePolicy, Clock, Error, Expiry, Moment, RefreshUnderWay, Token, TokenCache, TokenProvider};
 use token_testkit::ManualClock;
 
-use crate::model::{Expected, Model, Outcome, TokenId};
+use crate::model::{Expected, Model, Outcome, Seen, TokenId};
 use crate::steps::{Answer, Fault, How, Outline, Place, Span, Step, Steps, World};
 
 /// A clock moved by hand whose coarse reading lags, as the kernel's does.
@@ -148,7 +148,7 @@ impl System {
         let (service, cache) = Self::begin(&clock, outline.is_cancel_safe);
         Self {
             world: outline.world,
-            model: Model::new(outline.world, lag, clock.now()),
+            model: Model::new(outline.world, outline.is_cancel_safe, lag, clock.now()),
             service,
             cache: Some(cache),
             clock,
@@ -203,11 +203,18 @@ impl System {
         }
     }
 
+    /// Shows the model what there is to see.
+    fn look(&mut self) {
+        self.model.now = self.clock.now();
+        let state = self.cache().state();
+        let requests = self.service.lock().open.len() as u64;
+        self.model.saw(Seen { requests, failures: state.counts.failures, holding: state.holding });
+    }
+
     /// Lets the cache and its model do what they can, and compares what the callers got.
     fn go_on(&mut self, calls: &[(usize, How, Place)]) {
         self.settle();
-        self.model.now = self.clock.now();
-        self.model.saw_requests(self.service.lock().open.len() as u64);
+        self.look();
         let mut expected = BTreeMap::new();
         for (caller, how, place) in calls {
             let outcomes = self.model.call(*caller, *how, *place);
@@ -304,7 +311,9 @@ impl System {
         let fresh = |millis| (None, Expiry::After(Duration::from_millis(millis)));
         let (id, expiry) = match answer {
             Answer::Fails(fault) => return self.reply(number, Reply::Fails(fault.error()), Outcome::Failure(fault)),
-            Answer::Panics => return self.reply(number, Reply::Panics, Outcome::Failure(Fault::of_the_cache())),
+            Answer::Panics => {
+                return self.reply(number, Reply::Panics, Outcome::Failure(Fault::of_the_cache(self.service.is_cancel_safe)));
+            }
             Answer::Fresh(millis) => fresh(millis),
             Answer::FreshOfUnknownLifetime => (None, Expiry::Unknown),
             Answer::Old(age) => (last.map(|last| last.saturating_sub(age)), Expiry::After(Duration::from_secs(3_600))),
@@ -365,7 +374,7 @@ impl System {
         self.settle();
         drop(self.cache.take());
         self.settle();
-        let running = self.model.dropped(self.service.is_cancel_safe);
+        let running = self.model.dropped();
         assert_eq!(self.service.lock().running, running, "requests that run on without a cache");
         let open: Vec<_> = self.service.lock().open.iter_mut().filter_map(Option::take).collect();
         for sender in open {
@@ -381,7 +390,7 @@ impl System {
         let (service, cache) = Self::begin(&self.clock, self.service.is_cancel_safe);
         self.service = service;
         self.cache = Some(cache);
-        self.model = Model::new(self.world, self.clock.lag, self.clock.now());
+        self.model = Model::new(self.world, self.service.is_cancel_safe, self.clock.lag, self.clock.now());
         self.last_refused = None;
     }
 
@@ -410,6 +419,7 @@ impl System {
                 self.is_stalled = false;
                 drop(self.elsewhere.take());
                 self.callers.retain(|_, (place, _)| *place == Place::Here);
+                self.look();
                 self.model.end_of(Place::Elsewhere);
             }
             Step::InvalidateCurrent(times) => {
@@ -473,7 +483,11 @@ impl Got {
             (Self::Failed(error), Expected::Fails(kind, after)) => {
                 let is_pending = error.kind() == token_core::ErrorKind::Pending;
                 let says_how_far = error.find_source::<RefreshUnderWay>().is_some();
-                error.kind() == *kind && error.retry_after() == *after && is_pending == says_how_far
+                let has_time_left = match (error.retry_after(), after) {
+                    (Some(left), Some(range)) => range.has(left),
+                    (left, range) => left.is_none() && range.is_none(),
+                };
+                error.kind() == *kind && has_time_left && is_pending == says_how_far
             }
             (Self::Token(text), Expected::Served(id)) => *text == format!("token-test-{id}"),
             (Self::Header(text), Expected::Served(id)) => *text == format!("Bearer token-test-{id}"),
