@@ -1,5 +1,7 @@
 //! What a scenario happens in: a clock, a service and a runtime, and what must be true of every call in it.
 
+use std::cell::Cell;
+use std::fmt;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,7 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use interleavings::{
-    CachePolicy, Clock, Delivery, Error, ErrorKind, Expiry, Moment, Remedy, Resend, Runtime, Token, TokenCache, TokenProvider,
+    CacheEvent, CachePolicy, Clock, Delivery, Error, ErrorKind, Expiry, Moment, Observer, Remedy, Resend, Runtime, Token,
+    TokenCache, TokenProvider,
 };
 use secrecy::ExposeSecret;
 use shuttle::future::block_on;
@@ -60,7 +63,8 @@ impl World {
 
     /// A cache that holds nothing yet.
     pub(crate) fn cache(&self) -> Cache {
-        let policy = policy();
+        let mut policy = policy();
+        policy.observer = Some(Arc::new(Listener(Arc::clone(&self.service))));
         TokenCache::with_policy(Arc::clone(&self.service), policy, Arc::clone(&self.clock) as _)
     }
 
@@ -90,6 +94,10 @@ impl World {
         let most = self.service.most_under_way.load(Ordering::SeqCst);
         assert!(most <= self.service.most_allowed, "{most} requests at once");
         assert!(!self.service.gave_up_early.load(Ordering::SeqCst), "a request was given up before its time");
+        let begun = self.service.begun.lock().unwrap().len() as u64;
+        let mut ended = self.service.told_of_end.lock().unwrap().clone();
+        ended.sort_unstable();
+        assert_eq!(ended, (1..=begun).collect::<Vec<_>>(), "the end of each request is told of once");
     }
 
     pub(crate) fn token(&self, cache: &Cache) -> Result<Token, Error> {
@@ -218,10 +226,10 @@ pub(crate) struct Service {
     most_under_way: AtomicUsize,
     /// Requests that came to their end.
     pub(crate) ended: AtomicUsize,
-    /// Counts what happens, so that what came first can be told.
-    ticks: AtomicUsize,
-    /// When each request began, in the eyes of the cache.
+    /// When each request began, in the eyes of the cache, in the order in which their tasks were begun.
     begun: Mutex<Vec<(usize, Moment)>>,
+    /// The numbers of the requests whose end was told of.
+    told_of_end: Mutex<Vec<u64>>,
     /// How many of them are over.
     over: AtomicUsize,
     /// Whether one began beside another that had not had its time.
@@ -244,8 +252,8 @@ impl Service {
             under_way: AtomicUsize::new(0),
             most_under_way: AtomicUsize::new(0),
             ended: AtomicUsize::new(0),
-            ticks: AtomicUsize::new(0),
             begun: Mutex::default(),
+            told_of_end: Mutex::default(),
             over: AtomicUsize::new(0),
             gave_up_early: AtomicBool::new(false),
             given: Mutex::default(),
@@ -279,7 +287,41 @@ impl Service {
     }
 
     fn tick(&self) -> usize {
-        self.ticks.fetch_add(1, Ordering::SeqCst)
+        self.clock.tick()
+    }
+
+    /// The cache tells of it without its lock. The thread has not read the clock since it did so under the lock, so that reading is when the request began.
+    fn began(&self) {
+        let (tick, now) = READING.with(Cell::get).expect("a cache reads the clock before it begins a request");
+        let mut begun = self.begun.lock().unwrap();
+        let is_beside_another = begun.len() > self.over.load(Ordering::SeqCst);
+        let is_near = |other: &Moment| other.monotonic().abs_diff(now.monotonic()) < GIVEN_UP_AFTER;
+        if self.most_allowed > 1 && is_beside_another && begun.iter().any(|(_, other)| is_near(other)) {
+            self.gave_up_early.store(true, Ordering::SeqCst);
+        }
+        begun.push((tick, now));
+    }
+}
+
+/// The time that a request may take, and a second in which it ends itself.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(121);
+
+/// Hears of the requests of a cache.
+struct Listener(Arc<Service>);
+
+impl Observer for Listener {
+    fn event(&self, _provider: &'static str, event: &CacheEvent) {
+        match event {
+            CacheEvent::RefreshBegan { .. } => self.0.began(),
+            CacheEvent::RefreshEnded { number, .. } => self.0.told_of_end.lock().unwrap().push(*number),
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Listener")
     }
 }
 
@@ -329,20 +371,14 @@ impl TokenProvider for Service {
 
     fn invalidate(&self, _rejected: &Token) {}
 
-    /// The cache asks for it when a request begins, under its lock.
     fn is_cancel_safe(&self) -> bool {
-        let mut begun = self.begun.lock().unwrap();
-        let now = self.clock.peek();
-        if self.most_allowed > 1
-            && begun.len() > self.over.load(Ordering::SeqCst)
-            && let Some((_, last)) = begun.last()
-            && now.monotonic() - last.monotonic() < policy().longest_request
-        {
-            self.gave_up_early.store(true, Ordering::SeqCst);
-        }
-        begun.push((self.tick(), now));
         self.is_cancel_safe
     }
+}
+
+shuttle::thread_local! {
+    /// When this thread read the clock last, and what it read.
+    static READING: Cell<Option<(usize, Moment)>> = Cell::new(None);
 }
 
 /// A clock moved by hand, where shuttle may go on with another thread before each reading.
@@ -351,6 +387,8 @@ pub(crate) struct TestClock {
     crossing: shuttle::sync::atomic::AtomicUsize,
     now: Mutex<Moment>,
     moved: Notify,
+    /// Counts what happens, so that what came first can be told.
+    ticks: AtomicUsize,
 }
 
 /// How far a coarse reading lags behind.
@@ -359,7 +397,16 @@ const LAG: Duration = Duration::from_millis(900);
 impl TestClock {
     fn new() -> Self {
         let now = Moment::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_392_000), Duration::from_secs(1_000));
-        Self { crossing: shuttle::sync::atomic::AtomicUsize::new(0), now: Mutex::new(now), moved: Notify::new() }
+        Self {
+            crossing: shuttle::sync::atomic::AtomicUsize::new(0),
+            now: Mutex::new(now),
+            moved: Notify::new(),
+            ticks: AtomicUsize::new(0),
+        }
+    }
+
+    fn tick(&self) -> usize {
+        self.ticks.fetch_add(1, Ordering::SeqCst)
     }
 
     /// Reads the clock in between, without being part of the schedule.
@@ -396,7 +443,9 @@ impl TestClock {
 impl Clock for TestClock {
     fn now(&self) -> Moment {
         self.cross();
-        self.peek()
+        let now = self.peek();
+        READING.with(|reading| reading.set(Some((self.tick(), now))));
+        now
     }
 
     fn coarse(&self) -> Moment {
