@@ -22,7 +22,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::HeaderValue;
 
-use self::flight::{Answer, Flight, Landing, caught, within};
+use self::flight::{Answer, Flight, FlightHandle, Landing, caught, within};
 use self::held::Held;
 pub use self::observer::{CacheEvent, Observer};
 pub use self::policy::CachePolicy;
@@ -253,11 +253,15 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
     /// A usable token is still given out; who would need a new one gets [`ErrorKind::Closed`].
     pub async fn close(&self) {
         self.stop();
-        let landing = self.shared.lock().flight.as_ref().map(|flight| Arc::clone(&flight.landing));
-        if let Some(landing) = landing {
+        let under_way = {
+            let state = self.shared.lock();
+            let now = self.shared.clock.now();
+            let left = |flight: &FlightHandle| flight.given_up_in(&now, &self.shared.policy);
+            state.flight.as_ref().map(|flight| (Arc::clone(&flight.landing), left(flight)))
+        };
+        if let Some((landing, left)) = under_way {
             // The request has a limit of its own, but may run on a runtime that nobody drives.
-            let limit = caught(self.shared.clock.sleep(self.shared.policy.longest_request));
-            let _ = within(landing.answer(), limit).await;
+            let _ = within(landing.answer(), caught(self.shared.clock.sleep(left))).await;
         }
     }
 

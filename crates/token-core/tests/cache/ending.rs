@@ -123,7 +123,7 @@ fn closing_ends_by_the_clock_if_nobody_drives_the_runtime_of_the_request() {
         async move { cache.close().await }
     });
     second.block_on(settle());
-    bench.advance(119);
+    bench.advance(120);
     second.block_on(settle());
     assert!(!closes.is_finished());
     bench.advance(1);
