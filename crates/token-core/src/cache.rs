@@ -15,8 +15,10 @@ mod trace;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, TryLockError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -86,6 +88,43 @@ enum Turn {
     Wait(Wait),
 }
 
+/// A call that is served at its first poll, or waits in a box.
+///
+/// By hand, since a state machine of the compiler's takes longer than the token.
+struct Call<'a, P, F> {
+    cache: &'a TokenCache<P>,
+    take: F,
+    waiting: Option<Waiting<'a>>,
+}
+
+type Waiting<'a> = Pin<Box<dyn Future<Output = Result<Token, Error>> + Send + 'a>>;
+
+impl<P: TokenProvider + 'static, T, F: Fn(&Token) -> T + Unpin> Future for Call<'_, P, F> {
+    type Output = Result<T, Error>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.waiting.is_none() {
+            // As `fresh` does, but with the answer made in its place.
+            let held = self.cache.shared.current.load();
+            if let Some(token) = self.cache.surely_fresh(&held) {
+                self.cache.shared.tell(&CacheEvent::Hit);
+                return Poll::Ready(Ok((self.take)(token)));
+            }
+        }
+        self.wait(context)
+    }
+}
+
+impl<P: TokenProvider + 'static, T, F: Fn(&Token) -> T> Call<'_, P, F> {
+    #[cold]
+    fn wait(&mut self, context: &mut Context<'_>) -> Poll<Result<T, Error>> {
+        let cache = self.cache;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(cache.usable_or_awaited()));
+        waiting.as_mut().poll(context).map_ok(|token| (self.take)(&token))
+    }
+}
+
 /// Why a cache of which a set has a handle should not be dropped by it.
 #[cfg(feature = "caches")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,12 +174,8 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
     /// # Errors
     ///
     /// No token is usable and the request for one failed, or failed so recently that it is not repeated yet: [`Error::retry_after`] has the time left.
-    pub async fn token(&self) -> Result<Token, Error> {
-        match self.fresh(Token::clone) {
-            Some(token) => Ok(token),
-            // In a box, so that a call that is served at once has a small future.
-            None => Box::pin(self.usable_or_awaited()).await,
-        }
+    pub fn token(&self) -> impl Future<Output = Result<Token, Error>> + Send {
+        Call { cache: self, take: Token::clone, waiting: None }
     }
 
     /// Gives a usable token as [`token`](Self::token) does, but waits no longer than `patience`; zero means not at all.
@@ -184,11 +219,8 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
     /// # Errors
     ///
     /// As with [`token`](Self::token).
-    pub async fn authorization(&self) -> Result<HeaderValue, Error> {
-        match self.fresh(|token| token.authorization().clone()) {
-            Some(value) => Ok(value),
-            None => Box::pin(self.usable_or_awaited()).await.map(|token| token.authorization().clone()),
-        }
+    pub fn authorization(&self) -> impl Future<Output = Result<HeaderValue, Error>> + Send {
+        Call { cache: self, take: |token: &Token| token.authorization().clone(), waiting: None }
     }
 
     /// Gives the value of an `Authorization` header if the token that is held is usable; never waits. See [`try_token`](Self::try_token).
@@ -296,14 +328,22 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
         &self.shared.provider
     }
 
-    /// What `take` makes of the token that is held, if not even a coarse reading of the clocks can be wrong about it: the way of nearly every call.
+    /// The token in `held`, if not even a coarse reading of the clocks can be wrong about it: the way of nearly every call.
+    ///
+    /// `held` was loaded before, not the clock: a caller that was held up in between gets no token of the past.
+    #[inline]
+    fn surely_fresh<'a>(&self, held: &'a Option<Arc<Held>>) -> Option<&'a Token> {
+        let held = held.as_deref().filter(|held| held.is_surely_fresh(&*self.shared.clock))?;
+        Some(held.token())
+    }
+
+    /// What `take` makes of the token that is held, if it is surely fresh.
     #[inline]
     fn fresh<T>(&self, take: impl FnOnce(&Token) -> T) -> Option<T> {
         let held = self.shared.current.load();
-        // The clock after the token, so that a caller that was held up in between gets no token of the past.
-        let held = held.as_ref().filter(|held| held.is_surely_fresh(&self.shared.clock.coarse()))?;
+        let token = self.surely_fresh(&held)?;
         self.shared.tell(&CacheEvent::Hit);
-        Some(take(held.token()))
+        Some(take(token))
     }
 
     /// The token that is held, if it is usable. When it is due, a refresh begins behind it.
@@ -355,7 +395,12 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
             };
             match answer {
                 // What it brought is in its place, and is looked at there: it may be over or refused by now.
-                Some(Answer::Landed) => {}
+                Some(Answer::Landed) => {
+                    let held = shared.current.load();
+                    if let Some(token) = self.surely_fresh(&held) {
+                        return Ok(token.clone());
+                    }
+                }
                 Some(Answer::Failed(error)) => return self.usable(true).ok_or_else(|| error.clone()),
                 None => return Err(shared.policy.error(ErrorKind::Internal, Remedy::Retry, flight::LOST)),
             }

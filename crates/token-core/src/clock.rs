@@ -1,6 +1,7 @@
 //! The one place that asks the machine for the time.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -67,6 +68,13 @@ pub trait Clock: fmt::Debug + Send + Sync {
         self.now()
     }
 
+    /// A number that is another one as soon as [`coarse`](Self::coarse) would read another time, of either clock: while it lasts, an answer by that reading lasts too.
+    ///
+    /// Read before `coarse`, never after. The default says that there is none.
+    fn tick(&self) -> Option<NonZeroU64> {
+        None
+    }
+
     /// Returns when `duration` has gone by.
     async fn sleep(&self, duration: Duration);
 }
@@ -78,6 +86,7 @@ pub struct SystemClock;
 /// Readings of the kernel. The coarse ones are what it last noted at a tick; to read them costs a quarter of the others.
 #[cfg(target_os = "linux")]
 mod machine {
+    use std::num::NonZeroU64;
     use std::time::{Duration, SystemTime};
 
     use rustix::time::{ClockId, Timespec, clock_gettime};
@@ -89,7 +98,14 @@ mod machine {
         duration(clock_gettime(ClockId::Monotonic))
     }
 
+    /// The monotonic clock's. The kernel moves both coarse clocks in one step, also when someone sets the wall clock, and after a sleep before a program runs.
     #[inline]
+    pub(super) fn tick() -> Option<NonZeroU64> {
+        let time = clock_gettime(ClockId::MonotonicCoarse);
+        let nanoseconds = time.tv_sec.cast_unsigned().wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec.cast_unsigned());
+        NonZeroU64::new(nanoseconds)
+    }
+
     pub(super) fn coarse() -> Option<Moment> {
         let wall = SystemTime::UNIX_EPOCH.checked_add(duration(clock_gettime(ClockId::RealtimeCoarse)))?;
         Some(Moment::new(wall, duration(clock_gettime(ClockId::MonotonicCoarse))))
@@ -104,6 +120,7 @@ mod machine {
 
 #[cfg(not(target_os = "linux"))]
 mod machine {
+    use std::num::NonZeroU64;
     use std::sync::LazyLock;
     use std::time::{Duration, Instant};
 
@@ -126,6 +143,10 @@ mod machine {
     pub(super) fn coarse() -> Option<Moment> {
         None
     }
+
+    pub(super) fn tick() -> Option<NonZeroU64> {
+        None
+    }
 }
 
 #[async_trait]
@@ -137,6 +158,10 @@ impl Clock for SystemClock {
 
     fn coarse(&self) -> Moment {
         machine::coarse().unwrap_or_else(|| self.now())
+    }
+
+    fn tick(&self) -> Option<NonZeroU64> {
+        machine::tick()
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one clock that all others are told to ask")]
@@ -170,6 +195,21 @@ mod tests {
         let first = SystemClock.now();
         let second = SystemClock.now();
         assert!(second.monotonic() >= first.monotonic());
+    }
+
+    #[test]
+    fn while_the_tick_lasts_the_coarse_reading_does() {
+        let mut lasted = 0;
+        for _ in 0..10_000 {
+            let before = SystemClock.tick();
+            let first = SystemClock.coarse();
+            let second = SystemClock.coarse();
+            if before.is_some() && SystemClock.tick() == before {
+                assert_eq!(first, second);
+                lasted += 1;
+            }
+        }
+        assert!(lasted > 0 || cfg!(not(target_os = "linux")));
     }
 
     #[test]

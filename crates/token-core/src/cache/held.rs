@@ -1,9 +1,10 @@
 //! A token with what there is to know about its time. Pure.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::policy::CachePolicy;
-use crate::clock::Moment;
+use crate::clock::{Clock, Moment};
 use crate::token::Token;
 
 /// A token and the answers about it, as deadlines on both clocks.
@@ -12,6 +13,8 @@ pub(super) struct Held {
     generation: u64,
     /// Until here not even a coarse reading of the clocks can be wrong about it.
     surely_fresh_until: Deadline,
+    /// The clock's tick at which it was found surely fresh last, so that most calls read one clock and not both. 0: none.
+    surely_fresh_at_tick: AtomicU64,
     due_at: Deadline,
     usable_until: Deadline,
 }
@@ -62,6 +65,7 @@ impl Held {
         Self {
             // A reading that lags may be earlier than the request, so a token too short for the margin is at no time surely fresh.
             surely_fresh_until: surely_fresh_for.map_or(Deadline::PAST, deadline),
+            surely_fresh_at_tick: AtomicU64::new(0),
             due_at: deadline(due_after),
             usable_until: deadline(usable_for),
             generation,
@@ -86,8 +90,18 @@ impl Held {
 
     /// Neither due nor over, by a reading that may lag. `false` says nothing.
     #[inline]
-    pub(super) fn is_surely_fresh(&self, coarse: &Moment) -> bool {
-        !self.surely_fresh_until.has_come(coarse)
+    pub(super) fn is_surely_fresh(&self, clock: &dyn Clock) -> bool {
+        // Nothing else hangs on this number, so its own order is all that is needed.
+        match clock.tick() {
+            Some(tick) if tick.get() == self.surely_fresh_at_tick.load(Ordering::Relaxed) => true,
+            tick => {
+                let is_surely_fresh = !self.surely_fresh_until.has_come(&clock.coarse());
+                if let Some(tick) = tick.filter(|_| is_surely_fresh) {
+                    self.surely_fresh_at_tick.store(tick.get(), Ordering::Relaxed);
+                }
+                is_surely_fresh
+            }
+        }
     }
 
     pub(super) fn is_due(&self, now: &Moment) -> bool {

@@ -229,17 +229,16 @@ impl State {
         }
     }
 
-    /// Remembers `error`, and keeps callers from the service for `length`. A pause that would end before the one that runs changes nothing.
+    /// Remembers `error`, and keeps callers from the service for `length`, and gives it with the time that they are kept. A pause that would end before the one that runs changes nothing.
     fn hold(&mut self, error: Error, length: Duration, policy: &CachePolicy, began: Moment) -> Error {
         self.last_error = Some(error.clone());
         let length = length.min(policy.longest_hold);
-        if length.is_zero() {
-            return error;
-        }
-        if self.pause.as_ref().map_or(Duration::ZERO, |pause| pause.left(&began)) <= length {
+        let left = self.pause.as_ref().map_or(Duration::ZERO, |pause| pause.left(&began));
+        if left <= length && !length.is_zero() {
             self.events.push(CacheEvent::Hold { length, error: error.clone() });
             self.pause = Some(Pause { error: error.clone(), began, length });
         }
-        error.with_retry_after(Some(length))
+        let pause = length.max(left);
+        if pause.is_zero() { error } else { error.with_retry_after(Some(pause)) }
     }
 }

@@ -231,7 +231,7 @@ impl Model {
         if how == How::Close {
             self.is_closed = true;
             let Some(flight) = self.current else { return vec![Expected::Done] };
-            let ends = Some(self.now.monotonic() + LONGEST_REQUEST);
+            let ends = self.request_ends_in(GIVEN_UP_AFTER).map(|left| self.now.monotonic() + left);
             self.waiters.push(Waiter { caller, how, place, flight, patience_ends: ends, landed: None });
             return vec![Expected::Waits];
         }
@@ -535,19 +535,18 @@ impl Model {
     }
 
     /// A pause that would end before the one that runs changes nothing. Where chance decides which of them ends first, it was seen.
-    /// Whoever waited is told of its length.
+    /// Whoever waited is told how long the one that ends last takes.
     fn begin_pause(&mut self, kind: ErrorKind, mut length: Range) -> Landed {
         self.last_error = Some(kind);
-        if length.to.is_zero() {
-            return Landed::Fails(kind, None);
+        let running = self.pause_left();
+        let left = running.map_or(Duration::ZERO, |left| left.to);
+        if length.to.is_zero() || left > length.from && (left >= length.to || self.seen.holding == Some(left)) {
+            return Landed::Fails(kind, running);
         }
-        let left = self.pause_left().map_or(Duration::ZERO, |left| left.to);
-        if left <= length.from || (left < length.to && self.seen.holding != Some(left)) {
-            if let Some(holding) = self.seen.holding.filter(|holding| length.has(*holding)) {
-                length = Range::exactly(holding);
-            }
-            self.pause = Some(Pause { began: self.now.monotonic(), length, kind });
+        if let Some(holding) = self.seen.holding.filter(|holding| length.has(*holding)) {
+            length = Range::exactly(holding);
         }
+        self.pause = Some(Pause { began: self.now.monotonic(), length, kind });
         Landed::Fails(kind, Some(length))
     }
 

@@ -1,6 +1,7 @@
 //! The cache itself, over a service and clocks that do what a step says, beside its model.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -22,6 +23,8 @@ use crate::steps::{Answer, Fault, How, Outline, Place, Span, Step, Steps, World}
 struct LaggingClock {
     clock: ManualClock,
     lag: Duration,
+    /// The last coarse reading, and how many there were that differ from the one before.
+    ticks: Mutex<(Option<Moment>, u64)>,
 }
 
 #[async_trait]
@@ -33,6 +36,15 @@ impl Clock for LaggingClock {
     fn coarse(&self) -> Moment {
         let now = self.clock.now();
         Moment::new(now.wall() - self.lag, now.monotonic() - self.lag)
+    }
+
+    fn tick(&self) -> Option<NonZeroU64> {
+        let coarse = self.coarse();
+        let mut ticks = self.ticks.lock().unwrap_or_else(PoisonError::into_inner);
+        if ticks.0 != Some(coarse) {
+            *ticks = (Some(coarse), ticks.1 + 1);
+        }
+        NonZeroU64::new(ticks.1)
     }
 
     async fn sleep(&self, duration: Duration) {
@@ -144,7 +156,7 @@ fn runtime() -> Runtime {
 impl System {
     fn new(outline: &Outline) -> Self {
         let lag = Duration::from_millis(outline.lag);
-        let clock = Arc::new(LaggingClock { clock: ManualClock::new(), lag });
+        let clock = Arc::new(LaggingClock { clock: ManualClock::new(), lag, ticks: Mutex::default() });
         let (service, cache) = Self::begin(&clock, outline.is_cancel_safe);
         Self {
             world: outline.world,

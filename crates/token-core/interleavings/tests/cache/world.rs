@@ -2,8 +2,9 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
@@ -389,6 +390,7 @@ pub(crate) struct TestClock {
     moved: Notify,
     /// Counts what happens, so that what came first can be told.
     ticks: AtomicUsize,
+    moves: AtomicU64,
 }
 
 /// How far a coarse reading lags behind.
@@ -402,6 +404,7 @@ impl TestClock {
             now: Mutex::new(now),
             moved: Notify::new(),
             ticks: AtomicUsize::new(0),
+            moves: AtomicU64::new(0),
         }
     }
 
@@ -430,6 +433,7 @@ impl TestClock {
         {
             let mut now = self.now.lock().unwrap();
             *now = change(*now);
+            self.moves.fetch_add(1, Ordering::SeqCst);
         }
         self.moved.notify_waiters();
     }
@@ -451,6 +455,11 @@ impl Clock for TestClock {
     fn coarse(&self) -> Moment {
         let now = self.now();
         Moment::new(now.wall() - LAG, now.monotonic() - LAG)
+    }
+
+    fn tick(&self) -> Option<NonZeroU64> {
+        self.cross();
+        NonZeroU64::new(self.moves.load(Ordering::SeqCst) + 1)
     }
 
     async fn sleep(&self, duration: Duration) {
