@@ -283,6 +283,8 @@ pub enum ErrorKind {
     RequestRefused,
     /// A fault at the service.
     Server,
+    /// Sessions cannot be read from where they are kept, or written there: see [`StoreError`](crate::StoreError).
+    Store,
     /// The API keeps refusing tokens that the service has just issued.
     TokenRefused,
     /// No answer: network, TLS, time-out.
@@ -305,6 +307,7 @@ impl ErrorKind {
             Self::RateLimited => "the service got too many requests",
             Self::RequestRefused => "the service refused the request",
             Self::Server => "the service has a fault",
+            Self::Store => "the session store failed",
             Self::TokenRefused => "tokens fresh from the service are refused",
             Self::Transport => "no answer from the service",
         }
