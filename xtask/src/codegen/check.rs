@@ -515,7 +515,9 @@ mod tests {
     fn the_words_are_those_of_the_core() {
         let source = include_str!("../../../crates/token-core/src/error.rs");
         let file = syn::parse_file(source).unwrap();
-        for (name, words, own) in [("ErrorKind", KINDS, &["Closed", "Pending", "Store"][..]), ("Remedy", REMEDIES, &["FixProgram"])] {
+        for (name, words, own) in
+            [("ErrorKind", KINDS, &["Closed", "Pending", "Store"][..]), ("Remedy", REMEDIES, &["FixProgram"])]
+        {
             let is_it = |item: &&syn::Item| matches!(item, syn::Item::Enum(item) if item.ident == name);
             let Some(syn::Item::Enum(item)) = file.items.iter().find(is_it) else { panic!("no enum {name}") };
             let variants = item.variants.iter().map(|variant| variant.ident.to_string());
