@@ -265,6 +265,11 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// The base URL with its host in lower case, so that two texts of it are equal when the URLs are.
+    pub(crate) fn base_url_text(&self) -> String {
+        format!("{}{}", self.base_url.origin().to_ascii_lowercase(), self.base_url.path())
+    }
+
     /// For the signature, and for taking it out of what the service says.
     pub(crate) fn expose_sign_key(&self) -> Option<&str> {
         self.sign_key.as_ref().map(ExposeSecret::expose_secret)

@@ -104,6 +104,7 @@
 mod callback;
 mod config;
 mod error;
+mod grant;
 mod login;
 mod profile;
 mod provider;

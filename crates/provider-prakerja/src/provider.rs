@@ -170,6 +170,10 @@ impl Prakerja {
         PrakerjaUserBuilder::with_refresh_token(self.clone(), refresh_token.into())
     }
 
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
     pub(crate) fn assembly(&self) -> &Assembly {
         &self.shared.assembly
     }
