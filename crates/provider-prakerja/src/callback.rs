@@ -42,6 +42,9 @@ pub enum CallbackError {
     /// A code without a state, or with an empty one: nothing shows that this browser began the login.
     #[error("the callback has no `state`, so it may be forged")]
     MissingState,
+    /// A sealed login was opened twice, and this callback came before: see [`Prakerja::open_login`](crate::Prakerja::open_login).
+    #[error("the callback of this login came before")]
+    Replayed,
     /// A parameter is there twice.
     #[error("the callback has `{0}` twice")]
     Repeated(&'static str),
@@ -59,20 +62,11 @@ pub enum CallbackError {
 impl From<CallbackError> for Error {
     fn from(fault: CallbackError) -> Self {
         let kind = match &fault {
-            CallbackError::Denied(_) => ErrorKind::AccessDenied,
-            CallbackError::Expired => ErrorKind::LoginRequired,
+            CallbackError::Denied(denial) => return denial.error().with_source(fault),
+            CallbackError::Expired | CallbackError::Replayed => ErrorKind::LoginRequired,
             _ => ErrorKind::InvalidResponse,
         };
-        let mut error = Self::new(PROVIDER, kind, Remedy::LogInAgain).with_message(fault.to_string());
-        if let CallbackError::Denied(denial) = &fault {
-            if !denial.code.is_empty() {
-                error = error.with_code(&denial.code);
-            }
-            if let Some(message) = &denial.message {
-                error = error.with_service_message(message);
-            }
-        }
-        error.with_source(fault)
+        Self::new(PROVIDER, kind, Remedy::LogInAgain).with_message(fault.to_string()).with_source(fault)
     }
 }
 
@@ -81,11 +75,17 @@ impl From<CallbackError> for Error {
 pub struct Denial {
     code: String,
     message: Option<String>,
+    has_state: bool,
 }
 
 impl Denial {
+    /// One that says nothing: the browser came to the login URI without parameters.
+    pub(crate) fn without_words() -> Self {
+        Self { code: String::new(), message: None, has_state: false }
+    }
+
     /// `secret` is taken out of both texts.
-    fn new(error: &str, description: Option<&str>, secret: &str) -> Self {
+    fn new(error: &str, description: Option<&str>, has_state: bool, secret: &str) -> Self {
         let without_secret = |text: &str| text.replace(secret, "[secret]");
         // The core's error cleans and cuts what it is given.
         let cleaned = Error::new(PROVIDER, ErrorKind::AccessDenied, Remedy::LogInAgain)
@@ -94,10 +94,22 @@ impl Denial {
         Self {
             code: cleaned.code().unwrap_or_default().to_owned(),
             message: cleaned.service_message().filter(|message| !message.is_empty()).map(str::to_owned),
+            has_state,
         }
     }
 
-    /// The parameter `error`, as `access_denied`: at most 64 characters.
+    pub(crate) fn error(&self) -> Error {
+        let mut error = Error::new(PROVIDER, ErrorKind::AccessDenied, Remedy::LogInAgain).with_message("the login was denied");
+        if !self.code.is_empty() {
+            error = error.with_code(&self.code);
+        }
+        if let Some(message) = &self.message {
+            error = error.with_service_message(message);
+        }
+        error
+    }
+
+    /// The parameter `error`, as `access_denied`: at most 64 characters. Empty if there was none.
     #[must_use]
     pub fn code(&self) -> &str {
         &self.code
@@ -108,6 +120,12 @@ impl Denial {
     pub fn message(&self) -> Option<&str> {
         self.message.as_deref()
     }
+
+    /// Whether the `state` of this login came with it. Without it, anyone may have sent the browser here.
+    #[must_use]
+    pub fn has_state(&self) -> bool {
+        self.has_state
+    }
 }
 
 /// Shows the code, not the service's words.
@@ -117,26 +135,41 @@ impl fmt::Debug for Denial {
     }
 }
 
-/// The code in a callback of the login with this `state`.
+/// What a callback brings that is not of another login.
+pub(crate) struct Callback {
+    /// Whether it has the login's state, and so is of this login for certain.
+    pub(crate) has_state: bool,
+    pub(crate) code: Result<Zeroizing<String>, CallbackError>,
+}
+
+/// Why a callback is refused, and whether it had the login's state all the same.
+pub(crate) struct Refusal {
+    pub(crate) error: CallbackError,
+    pub(crate) has_state: bool,
+}
+
+/// Reads a callback of the login with this `state`.
 ///
 /// The state is verified before anything else is believed. An error may come without one: which parameters the service adds to the login URI is not documented.
-pub(crate) fn code(raw_query: &str, state: &str) -> Result<Zeroizing<String>, CallbackError> {
+pub(crate) fn read(raw_query: &str, state: &str) -> Result<Callback, CallbackError> {
     let raw_query = raw_query.strip_prefix('?').unwrap_or(raw_query);
     let mut parameters = Parameters::read(raw_query)?;
     let [code, given_state, error, description] = SINGLE.map(|name| parameters.take(name));
     let (code, given_state, error, description) = (code?, given_state?, error?, description?);
-    let is_stated = given_state.is_some();
+    let has_state = given_state.is_some();
     if given_state.is_some_and(|given| verify_slices_are_equal(given.as_bytes(), state.as_bytes()).is_err()) {
         return Err(CallbackError::WrongState);
     }
-    match (code, error) {
+    let denial = |error: &str| Denial::new(error, description.as_deref().map(String::as_str), has_state, state);
+    let code = match (code, error) {
         (Some(_), Some(_)) => Err(CallbackError::CodeAndError),
-        (None, Some(error)) => Err(CallbackError::Denied(Denial::new(&error, description.as_deref().map(String::as_str), state))),
+        (None, Some(error)) => Err(CallbackError::Denied(denial(&error))),
         (None, None) => Err(CallbackError::MissingCode),
-        (Some(_), None) if !is_stated => Err(CallbackError::MissingState),
+        (Some(_), None) if !has_state => Err(CallbackError::MissingState),
         (Some(code), None) if !code.bytes().all(|byte| byte.is_ascii_graphic()) => Err(CallbackError::CodeCharacter),
         (Some(code), None) => Ok(code),
-    }
+    };
+    Ok(Callback { has_state, code })
 }
 
 /// The parameters of a query, decoded once.
@@ -223,8 +256,12 @@ mod tests {
 
     #[test]
     fn a_denial_shows_only_cleaned_text() {
-        let denial =
-            Denial::new("access\u{202e}_denied\n", Some(&format!("no state-test-only {}", "x".repeat(900))), "state-test-only");
+        let denial = Denial::new(
+            "access\u{202e}_denied\n",
+            Some(&format!("no state-test-only {}", "x".repeat(900))),
+            true,
+            "state-test-only",
+        );
         assert_eq!(denial.code(), "access_denied");
         assert!(denial.message().unwrap().starts_with("no [secret] xxx"));
         assert_eq!(denial.message().unwrap().chars().count(), 200);

@@ -110,8 +110,12 @@ mod profile;
 mod provider;
 mod request;
 mod response;
+mod return_path;
+mod sealed;
 mod signature;
+mod used;
 mod user;
+mod web;
 
 pub use callback::{CallbackError, Denial};
 pub use config::{
@@ -122,7 +126,9 @@ pub use error::PrakerjaErrorCode;
 pub use login::{AuthorizationCode, Login, PendingLogin};
 pub use profile::Profile;
 pub use provider::{Prakerja, PrakerjaBuilder};
+pub use return_path::{ReturnPath, ReturnPathFault};
 pub use user::{PrakerjaUser, PrakerjaUserBuilder};
+pub use web::{LoggedIn, WebLogin, WebLoginError, WebLoginStart};
 
 /// The service itself: endpoints, fields, limits, and every error code.
 #[cfg(docsrs)]

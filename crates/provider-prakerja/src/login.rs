@@ -7,15 +7,17 @@ use std::time::Duration;
 use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use http::Uri;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
-use token_core::{Clock, Error, ErrorKind, Moment, Remedy};
+use token_core::{Clock, Error, ErrorKind, Moment, Remedy, Seal};
 
 use crate::PROVIDER;
-use crate::callback::{self, CallbackError};
+use crate::callback::{self, CallbackError, Refusal};
 use crate::config::Settings;
+use crate::return_path::ReturnPath;
+use crate::sealed::{Purpose, Sealed};
+use crate::used::UsedLogins;
 
 /// All but what JavaScript's `encodeURIComponent` leaves as it is; the Construct Oauth URL page wants every value written so.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -30,7 +32,10 @@ const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b')');
 
 /// How long a user may take.
-const LONGEST_LOGIN: Duration = Duration::from_secs(10 * 60);
+pub(crate) const LONGEST_LOGIN: Duration = Duration::from_secs(10 * 60);
+
+/// The length of a `state`: 32 bytes in Base64.
+pub(crate) const STATE_LENGTH: usize = 43;
 
 /// A login that has begun: where the browser goes, and what to keep until it comes back.
 ///
@@ -51,9 +56,9 @@ impl fmt::Debug for Login {
 
 /// A login whose browser has not come back yet. It is good for ten minutes and one callback.
 ///
-/// It lives in this process's memory alone: it cannot be written out, so the callback must reach this process, and a restart ends the login.
-/// Keep it in a map, by the session of the browser that began the login, and take it out at the callback; if another browser's callback could reach it, the `state` in it would protect nobody.
-/// A sealed form that can be kept outside the process is planned.
+/// It lives in this process's memory: keep it in a map, by the session of the browser that began the login, and take it out at the callback.
+/// Or have it sealed, by [`seal`](Self::seal), and keep it outside. For a cookie, [`WebLogin`](crate::WebLogin) does all of it.
+/// If another browser's callback could reach it, the `state` in it would protect nobody.
 ///
 /// It cannot be copied, and one that is dropped ends its login.
 #[must_use = "without it there is no way to the code"]
@@ -62,6 +67,9 @@ pub struct PendingLogin {
     began: Moment,
     clock: Arc<dyn Clock>,
     client: Client,
+    return_to: ReturnPath,
+    /// Of one that was opened: its sealed form can be opened again.
+    used: Option<Arc<UsedLogins>>,
 }
 
 impl PendingLogin {
@@ -72,7 +80,50 @@ impl PendingLogin {
             Error::new(PROVIDER, ErrorKind::Internal, Remedy::Retry).with_message("the crypto library gave no random numbers")
         })?;
         let state = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(bytes.as_slice()));
-        Ok(Self { state, began: clock.now(), clock, client: Client::of(settings) })
+        let (began, client) = (clock.now(), Client::of(settings));
+        Ok(Self { state, began, clock, client, return_to: ReturnPath::default(), used: None })
+    }
+
+    /// The login that [`seal_for`](Self::seal_for) wrote, if it is under way at `now`.
+    pub(crate) fn open(sealed: Sealed, client: Client, clock: Arc<dyn Clock>, used: Arc<UsedLogins>, now: &Moment) -> Self {
+        let Sealed { state, began, return_to } = sealed;
+        // From here on both clocks tell its age.
+        let age = now.wall().duration_since(began).unwrap_or_default();
+        let began = Moment::new(began, now.monotonic().saturating_sub(age));
+        Self { state, began, clock, client, return_to, used: Some(used) }
+    }
+
+    /// Keeps where in this application the browser goes afterwards, for [`return_to`](Self::return_to).
+    pub fn with_return_to(mut self, return_to: ReturnPath) -> Self {
+        self.return_to = return_to;
+        self
+    }
+
+    /// Where in this application the browser goes afterwards: `/` unless set.
+    #[must_use]
+    pub fn return_to(&self) -> &ReturnPath {
+        &self.return_to
+    }
+
+    /// The login as a text for outside this process, of the letters of URL-safe Base64. [`Prakerja::open_login`](crate::Prakerja::open_login) opens it for the same `purpose`, in any process that has the key and the same client.
+    ///
+    /// Let `purpose` say whose it is, as the id of the session that it is kept with, so that one browser's login cannot be passed for another's.
+    /// The text is bound to client id, base URL and redirect URI too.
+    ///
+    /// # Errors
+    ///
+    /// The seal failed; a [`SealError`](token_core::SealError) is the source.
+    pub fn seal(self, seal: &dyn Seal, purpose: &str) -> Result<String, Error> {
+        self.seal_for(seal, Purpose::Own(purpose))
+    }
+
+    pub(crate) fn seal_for(self, seal: &dyn Seal, purpose: Purpose<'_>) -> Result<String, Error> {
+        let sealed = Sealed { state: self.state, began: self.began.wall(), return_to: self.return_to };
+        sealed.seal(seal, purpose, &self.client).map_err(|error| {
+            Error::new(PROVIDER, ErrorKind::Internal, Remedy::Retry)
+                .with_message("the login could not be sealed")
+                .with_source(error)
+        })
     }
 
     /// When it began.
@@ -94,12 +145,34 @@ impl PendingLogin {
     ///
     /// The callback is late, forged, malformed, or says that the login was denied: see [`CallbackError`]. No request is made.
     pub fn callback(self, raw_query: &str) -> Result<AuthorizationCode, CallbackError> {
-        let code = callback::code(raw_query, &self.state)?;
+        let now = self.clock.now();
+        self.take(raw_query, &now).map_err(|refusal| refusal.error)
+    }
+
+    pub(crate) fn take(self, raw_query: &str, now: &Moment) -> Result<AuthorizationCode, Refusal> {
+        let unknown = |error| Refusal { error, has_state: false };
+        let callback = callback::read(raw_query, &self.state).map_err(unknown)?;
+        let has_state = callback.has_state;
+        let refuse = |error| Err(Refusal { error, has_state });
+        // Whatever else is in it: with the right state it uses the login up. Without, anyone may have sent it.
+        if has_state && !self.is_first_use(now) {
+            return refuse(CallbackError::Replayed);
+        }
+        let code = match callback.code {
+            Ok(code) => code,
+            Err(error) => return refuse(error),
+        };
         // A wall clock that was set back says nothing of the age: the monotonic clock tells it then.
-        if self.clock.now().elapsed_since(&self.began) > LONGEST_LOGIN {
-            return Err(CallbackError::Expired);
+        if now.elapsed_since(&self.began) > LONGEST_LOGIN {
+            return refuse(CallbackError::Expired);
         }
         Ok(AuthorizationCode { code, client: self.client })
+    }
+
+    /// One that was never sealed is consumed by its first use.
+    fn is_first_use(&self, now: &Moment) -> bool {
+        let ends = self.began.wall() + LONGEST_LOGIN;
+        self.used.as_ref().is_none_or(|used| used.is_first(&self.state, ends, now.wall()))
     }
 }
 
@@ -141,23 +214,25 @@ impl fmt::Debug for AuthorizationCode {
 ///
 /// By value, so that a program may build its client anew between the two halves of a login.
 #[derive(PartialEq, Eq)]
-struct Client {
-    client_id: String,
-    token_url: Uri,
-    redirect_uri: String,
+pub(crate) struct Client {
+    pub(crate) base_url: String,
+    pub(crate) client_id: String,
+    pub(crate) redirect_uri: String,
 }
 
 impl Client {
-    fn of(settings: &Settings) -> Self {
+    pub(crate) fn of(settings: &Settings) -> Self {
         Self {
+            base_url: settings.base_url_text(),
             client_id: settings.client_id.clone(),
-            token_url: settings.token_url.clone(),
             redirect_uri: settings.redirect_uri.clone(),
         }
     }
 }
 
 /// The login URL, with the parameters in the order of "Complete URL structure" (Construct Oauth URL page).
+///
+/// No page documents PKCE. If one ever does, `code_challenge` and `code_challenge_method` go here, and the verifier into what is sealed.
 pub(crate) fn url(settings: &Settings, state: &str) -> String {
     let query = query(&[
         ("client_id", &settings.client_id),
@@ -243,7 +318,7 @@ mod tests {
         let states: std::collections::HashSet<String> = (0..64).map(|_| begin().expose_state().to_owned()).collect();
         assert_eq!(states.len(), 64);
         for state in states {
-            assert_eq!(BASE64_URL_SAFE_NO_PAD.decode(&state).unwrap().len(), 32);
+            assert_eq!((BASE64_URL_SAFE_NO_PAD.decode(&state).unwrap().len(), state.len()), (32, STATE_LENGTH));
             assert_eq!(query(&[("state", &state)]), format!("state={state}"), "nothing in it needs encoding");
         }
     }

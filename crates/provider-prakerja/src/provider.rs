@@ -7,14 +7,19 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 
 use token_core::settings::{SettingsCheck, SettingsError};
-use token_core::{Asked, Assembly, CachePolicy, Clock, Error, ErrorKind, Remedy, Reply, RetryPolicy, Token, Transport, exchange};
+use token_core::{
+    Asked, Assembly, CachePolicy, Clock, Error, ErrorKind, Moment, Remedy, Reply, RetryPolicy, Seal, Token, Transport, exchange,
+};
 
 use crate::PROVIDER;
 use crate::config::{Config, ProfileAuthorization, Settings};
 use crate::error::of_exchange;
-use crate::login::{self, AuthorizationCode, Login, PendingLogin};
+use crate::login::{self, AuthorizationCode, Client, Login, PendingLogin};
 use crate::profile::Profile;
+use crate::sealed::{Purpose, Sealed};
+use crate::used::UsedLogins;
 use crate::user::PrakerjaUserBuilder;
+use crate::web::{WebLogin, WebLoginError};
 use crate::{request, response};
 
 /// Logs users in with Prakerja. A clone is another handle to the same client.
@@ -29,6 +34,7 @@ struct Shared {
     settings: Settings,
     transport: Arc<dyn Transport>,
     assembly: Assembly,
+    used: Arc<UsedLogins>,
 }
 
 impl Prakerja {
@@ -72,6 +78,37 @@ impl Prakerja {
         Ok(Login { url: login::url(&self.shared.settings, pending.expose_state()), pending })
     }
 
+    /// The logins of browsers, whose pending state is kept in a sealed cookie: two short handlers of a web application.
+    ///
+    /// Which logins were used is remembered by this client and its clones together.
+    #[must_use]
+    pub fn web_login(&self, seal: Arc<dyn Seal>) -> WebLogin {
+        WebLogin::new(self.clone(), seal)
+    }
+
+    /// Opens what [`PendingLogin::seal`] gave for the same `purpose`.
+    ///
+    /// It can be opened more than once, as nobody can take a text back. But of all callbacks with its `state`, this client and its clones take one, as told at [`WebLogin`].
+    ///
+    /// # Errors
+    ///
+    /// The login is over, from the future, or unreadable; or the seal failed.
+    pub fn open_login(&self, seal: &dyn Seal, purpose: &str, sealed: &str) -> Result<PendingLogin, WebLoginError> {
+        self.open_login_at(seal, Purpose::Own(purpose), sealed.as_bytes(), &self.clock().now())
+    }
+
+    pub(crate) fn open_login_at(
+        &self,
+        seal: &dyn Seal,
+        purpose: Purpose<'_>,
+        sealed: &[u8],
+        now: &Moment,
+    ) -> Result<PendingLogin, WebLoginError> {
+        let client = Client::of(&self.shared.settings);
+        let sealed = Sealed::open(seal, purpose, &client, sealed, now)?;
+        Ok(PendingLogin::open(sealed, client, Arc::clone(self.clock()), Arc::clone(&self.shared.used), now))
+    }
+
     /// As [`begin_login`](Self::begin_login), with a URL that the service makes (Prakerja, Generate URL page): one signed request, which needs the setting `sign_key`.
     ///
     /// Unverified: whether the signature covers the query string is not documented, and no public client of this call was found.
@@ -106,6 +143,11 @@ impl Prakerja {
     ///
     /// With [`Remedy::FixRequest`] nothing was sent: another client began the login, one with another client id, base URL or redirect URI.
     pub async fn exchange(&self, code: AuthorizationCode) -> Result<Token, Error> {
+        self.exchange_at(code, self.clock().now()).await
+    }
+
+    /// The token's lifetime counts from `at`.
+    pub(crate) async fn exchange_at(&self, code: AuthorizationCode, at: Moment) -> Result<Token, Error> {
         let settings = &self.shared.settings;
         if !code.is_of(settings) {
             let error = Error::new(PROVIDER, ErrorKind::Configuration, Remedy::FixRequest);
@@ -115,7 +157,8 @@ impl Prakerja {
         }
         let request = request::exchange(settings, &code)?;
         let secrets = [code.expose(), self.sign_key()];
-        exchange(&*self.shared.transport, self.asked(&secrets), request, response::exchanged).await.map_err(of_exchange)
+        let asked = Asked { provider: PROVIDER, at, secrets: &secrets };
+        exchange(&*self.shared.transport, asked, request, response::exchanged).await.map_err(of_exchange)
     }
 
     /// Refreshes once. Only [`PrakerjaUser`](crate::PrakerjaUser) calls it, one call after the other.
@@ -322,9 +365,9 @@ impl PrakerjaBuilder {
         let settings = self.config.check(&mut check);
         let transport = self.assembly.transport_or(&mut check, default_transport);
         let parts = settings.zip(transport);
-        check
-            .finish(parts)
-            .map(|(settings, transport)| Prakerja { shared: Arc::new(Shared { settings, transport, assembly: self.assembly }) })
+        check.finish(parts).map(|(settings, transport)| Prakerja {
+            shared: Arc::new(Shared { settings, transport, assembly: self.assembly, used: Arc::default() }),
+        })
     }
 }
 

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
 use http::{HeaderMap, StatusCode};
 use provider_prakerja::{AuthorizationCode, Prakerja, PrakerjaBuilder};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use token_core::{Delivery, TokenRequest, TokenResponse, Transport, TransportError, TransportErrorKind};
+use token_core::{Delivery, Seal, SealError, TokenRequest, TokenResponse, Transport, TransportError, TransportErrorKind};
 use token_testkit::ManualClock;
 
 /// What the service does with one request.
@@ -141,4 +142,39 @@ pub(crate) fn code(prakerja: &Prakerja) -> AuthorizationCode {
     let login = prakerja.begin_login().unwrap();
     let state = state(&login.url);
     login.pending.callback(&format!("code=code-test-only&state={state}")).unwrap()
+}
+
+/// A seal of AES-256-GCM under one key: nonce, ciphertext, tag. It counts what it is asked to open.
+#[derive(Debug)]
+pub(crate) struct TestSeal {
+    key: RandomizedNonceKey,
+    opened: AtomicUsize,
+}
+
+impl TestSeal {
+    /// Two of one `key` are alike.
+    pub(crate) fn new(key: u8) -> Arc<Self> {
+        let key = RandomizedNonceKey::new(&AES_256_GCM, &[key; 32]).unwrap();
+        Arc::new(Self { key, opened: AtomicUsize::new(0) })
+    }
+
+    pub(crate) fn opened(&self) -> usize {
+        self.opened.load(Ordering::SeqCst)
+    }
+}
+
+impl Seal for TestSeal {
+    fn seal(&self, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        let mut sealed = plain.to_vec();
+        let nonce = self.key.seal_in_place_append_tag(Aad::from(context), &mut sealed).unwrap();
+        Ok([nonce.as_ref().as_slice(), &sealed].concat())
+    }
+
+    fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        self.opened.fetch_add(1, Ordering::SeqCst);
+        let (nonce, sealed) = sealed.split_first_chunk::<12>().ok_or(SealError::Malformed)?;
+        let mut sealed = sealed.to_vec();
+        let plain = self.key.open_in_place(Nonce::from(nonce), Aad::from(context), &mut sealed).map_err(|_| SealError::Forged)?;
+        Ok(Zeroizing::new(plain.to_vec()))
+    }
 }
