@@ -184,7 +184,6 @@ impl fmt::Debug for WebLoginStart {
 
 /// What [`WebLogin::finish`] gives.
 #[derive(Debug)]
-#[must_use = "without the token nobody is logged in"]
 #[non_exhaustive]
 pub struct LoggedIn {
     /// The user's token, with the refresh token. No browser needs to see it.

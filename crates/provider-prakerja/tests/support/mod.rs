@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
-use http::{HeaderMap, StatusCode};
-use provider_prakerja::{AuthorizationCode, Prakerja, PrakerjaBuilder};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use provider_prakerja::{AuthorizationCode, LoggedIn, Prakerja, PrakerjaBuilder, WebLogin, WebLoginError};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
@@ -176,5 +176,34 @@ impl Seal for TestSeal {
         let mut sealed = sealed.to_vec();
         let plain = self.key.open_in_place(Nonce::from(nonce), Aad::from(context), &mut sealed).map_err(|_| SealError::Forged)?;
         Ok(Zeroizing::new(plain.to_vec()))
+    }
+}
+
+/// A login as the browser has it: the cookie that it sends back, and the state in its URL.
+pub(crate) struct Browser {
+    pub(crate) cookie: HeaderValue,
+    pub(crate) state: String,
+}
+
+impl Browser {
+    pub(crate) fn begin(logins: &WebLogin, return_to: &str) -> Self {
+        let start = logins.begin(return_to).unwrap();
+        assert!(start.set_cookie.is_sensitive());
+        let cookie = start.set_cookie.to_str().unwrap().split_once(';').unwrap().0;
+        Self { cookie: HeaderValue::try_from(cookie).unwrap(), state: state(&start.url) }
+    }
+
+    /// The good callback of this login.
+    pub(crate) fn callback(&self) -> String {
+        format!("code=code-test-only&state={}", self.state)
+    }
+
+    /// What stands after `=` in the cookie.
+    pub(crate) fn value(&self) -> &str {
+        self.cookie.to_str().unwrap().split_once('=').unwrap().1
+    }
+
+    pub(crate) async fn finish(&self, logins: &WebLogin) -> Result<LoggedIn, WebLoginError> {
+        logins.finish([&self.cookie], Some(&self.callback())).await
     }
 }
