@@ -225,6 +225,8 @@ fn decode(text: &str) -> Result<Zeroizing<String>, CallbackError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -269,5 +271,20 @@ mod tests {
         let error = Error::from(CallbackError::Denied(denial));
         assert_eq!(error.to_string(), "prakerja: the login was denied (code `access_denied`); log the user in again");
         assert!(error.service_message().unwrap().starts_with("no [secret]"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_kept_of_a_query_is_bounded_by_its_limit(unit in "[a-c=%&+\\PC]{1,6}", times in 1_usize..4_000) {
+            let query = unit.repeat(times);
+            match Parameters::read(&query) {
+                Ok(Parameters(pairs)) => {
+                    prop_assert!(query.len() <= LONGEST_QUERY && pairs.len() <= MOST_PARAMETERS);
+                    let kept: usize = pairs.iter().map(|(name, value)| name.capacity() + value.capacity()).sum();
+                    prop_assert!(kept <= query.len(), "{} of {}", kept, query.len());
+                }
+                Err(error) => prop_assert!(query.len() <= LONGEST_QUERY || error == CallbackError::TooLong("query")),
+            }
+        }
     }
 }

@@ -183,6 +183,7 @@ impl Seal for TestSeal {
 pub(crate) struct Browser {
     pub(crate) cookie: HeaderValue,
     pub(crate) state: String,
+    pub(crate) url: String,
 }
 
 impl Browser {
@@ -190,7 +191,7 @@ impl Browser {
         let start = logins.begin(return_to).unwrap();
         assert!(start.set_cookie.is_sensitive());
         let cookie = start.set_cookie.to_str().unwrap().split_once(';').unwrap().0;
-        Self { cookie: HeaderValue::try_from(cookie).unwrap(), state: state(&start.url) }
+        Self { cookie: HeaderValue::try_from(cookie).unwrap(), state: state(&start.url), url: start.url }
     }
 
     /// The good callback of this login.
