@@ -14,7 +14,7 @@
 //!     .login_uri("https://lp.example/login")
 //!     .build()?;
 //!
-//! // Send the browser to `login.url`, and keep `login.pending` in this process's memory, by that browser's session.
+//! // Send the browser to `login.url`, and keep `login.pending` by that browser's session. A web application has it easier: see `WebLogin`.
 //! let login = prakerja.begin_login()?;
 //!
 //! // The browser comes back to the redirect URI; `raw_query` is what stands after `?` there.
@@ -33,14 +33,23 @@
 //!
 //! When a call fails with [`Remedy::LogInAgain`](token_core::Remedy::LogInAgain), begin a new login.
 //!
+//! # A web application
+//!
+//! [`Prakerja::web_login`] gives [`WebLogin`]: one call for the handler that begins a login and one for the handler that ends it.
+//! What is pending stays in the browser, in a sealed cookie, so any server of the program can answer the callback, and a restart ends no login.
+//! Where the browser goes afterwards is a [`ReturnPath`], which never leaves the application; what goes wrong is a [`WebLoginError`], with words for the user.
+//!
+//! Without cookies, [`PendingLogin::seal`] and [`Prakerja::open_login`] keep a login wherever the program likes.
+//!
 //! # What protects the login
 //!
 //! The code exchange carries no secret, and the service documents no PKCE (RFC 7636): the code and the public client id are all it takes (Prakerja, Create Token page).
 //! So `state` is the only protection. It is 256 random bits, good for ten minutes and one callback, and compared in constant time.
 //!
-//! Keep the [`PendingLogin`] where only the browser that began the login can reach it: in a map in this process's memory, by a session cookie that is `HttpOnly`, `Secure` and `SameSite=Lax`.
-//! It lives in this memory alone: it cannot be written to a cookie or a shared session store, so the callback must reach the process that began the login, and a restart ends the logins under way.
-//! A sealed form that can be kept outside the process is planned.
+//! A [`PendingLogin`] in memory belongs where only the browser that began the login can reach it: in a map, by a session cookie that is `HttpOnly`, `Secure` and `SameSite=Lax`.
+//!
+//! `state` ties a callback to a browser. It does not tie a code to a login, as PKCE would: whoever gets hold of a user's code before it is used can put it into a callback of their own (RFC 9700 section 2.1.1).
+//! So let no code leak: answer the callback with a redirect and `Referrer-Policy: no-referrer`, and keep its query out of logs.
 //!
 //! # Environment
 //!

@@ -230,6 +230,16 @@ async fn nobody_is_logged_in_as_someone_else_by_a_link() {
     assert_eq!(service.requests(), 0);
 }
 
+/// The limit that SECURITY.md names: nothing in a callback says for which login its code was made.
+#[tokio::test]
+async fn what_only_pkce_would_stop_is_not_stopped() {
+    let (service, _, logins) = setup([good()]);
+    let attacker = Browser::begin(&logins, "/");
+    let injected = format!("code=stolen-test-only&state={}", attacker.state);
+    assert!(logins.finish([&attacker.cookie], Some(&injected)).await.is_ok());
+    assert_eq!(service.spent(), ["stolen-test-only"]);
+}
+
 #[tokio::test]
 async fn a_denial_is_one_with_and_without_words() {
     let (service, _, logins) = setup([good()]);
