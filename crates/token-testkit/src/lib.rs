@@ -62,6 +62,8 @@
 //! # fn main() {}
 //! ```
 //!
+//! A [`SessionStore`](token_core::SessionStore) has a check of its own: [`check_session_store`].
+//!
 //! The parts are of use by themselves: [`ManualClock`], [`ScriptedServer`] with its [`Answer`]s, [`LogCapture`], [`SecretFinder`].
 
 mod answer;
@@ -73,6 +75,7 @@ mod report;
 mod run;
 mod secrets;
 mod server;
+mod session_store;
 mod subject;
 
 pub use answer::Answer;
@@ -84,6 +87,7 @@ pub use clock::ManualClock;
 pub use report::{Failure, Report};
 pub use secrets::{Leak, SecretFinder};
 pub use server::{RecordedRequest, ScriptedServer};
+pub use session_store::check_session_store;
 pub use subject::{DocumentedError, Setup, Subject, SuccessFields, json_object, json_text};
 
 /// Makes a test of each check, for a value that is a [`Subject`]. The value is made anew for each test.

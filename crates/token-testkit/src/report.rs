@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-/// What a check found wrong with a provider: at least one case. `Display` has a paragraph for each.
+/// What a check found wrong with a provider or a store: at least one case. `Display` has a paragraph for each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     failures: Vec<Failure>,
 }
 
-/// A case in which a provider did not do what it should.
+/// A case in which a provider or a store did not do what it should.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     check: &'static str,
