@@ -25,9 +25,13 @@ enum Limit {
 
 const NO_HTTP_CLIENT: &[&str] = &["hyper", "reqwest", "rustls", "tokio-rustls", "url", "aws-lc-rs", "native-tls", "openssl"];
 
+/// As above, with the crypto library that TLS uses.
+const NO_TLS: &[&str] = &["hyper", "reqwest", "rustls", "tokio-rustls", "url", "native-tls", "openssl"];
+
 const RULES: &[(&str, Rule)] = &[
     ("token-core", Rule { may_use: &[], never: NO_HTTP_CLIENT, limit: Limit::Packages(30) }),
     ("token-sandbox", Rule { may_use: &["token-core"], never: &["reqwest"], limit: Limit::None }),
+    ("token-store", Rule { may_use: &["token-core"], never: NO_TLS, limit: Limit::Packages(50) }),
     ("token-testkit", Rule { may_use: &["token-core"], never: &["reqwest"], limit: Limit::None }),
     ("transport-reqwest", Rule { may_use: &["token-core"], never: &[], limit: Limit::None }),
 ];
