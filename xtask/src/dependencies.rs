@@ -31,7 +31,7 @@ const NO_TLS: &[&str] = &["hyper", "reqwest", "rustls", "tokio-rustls", "url", "
 const RULES: &[(&str, Rule)] = &[
     ("token-core", Rule { may_use: &[], never: NO_HTTP_CLIENT, limit: Limit::Packages(30) }),
     ("token-sandbox", Rule { may_use: &["token-core"], never: &["reqwest"], limit: Limit::None }),
-    ("token-store", Rule { may_use: &["token-core"], never: NO_TLS, limit: Limit::Packages(50) }),
+    ("token-store", Rule { may_use: &["token-core"], never: NO_TLS, limit: Limit::Packages(36) }),
     ("token-testkit", Rule { may_use: &["token-core"], never: &["reqwest"], limit: Limit::None }),
     ("transport-reqwest", Rule { may_use: &["token-core"], never: &[], limit: Limit::None }),
 ];

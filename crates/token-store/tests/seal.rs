@@ -10,7 +10,7 @@
 
 use std::collections::HashSet;
 
-use proptest::prelude::{any, prop_assert_eq, proptest};
+use proptest::prelude::{ProptestConfig, any, prop_assert_eq, proptest};
 
 use token_core::{Seal, SealError};
 use token_store::{AeadSeal, SealKey, SealKeyError};
@@ -74,6 +74,7 @@ fn whatever_was_altered_or_cut_is_refused() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn no_bytes_make_it_panic(context: Vec<u8>, sealed: Vec<u8>, behind_the_id in any::<bool>()) {
         let seal = AeadSeal::new(key(0x0101_0101, 1));

@@ -55,9 +55,11 @@ async fn a_file_that_is_cut_or_longer_is_refused() {
         fs::write(&file, &whole[..length]).unwrap();
         refused(&folder, &file, &format!("{length} bytes")).await;
     }
-    for more in [1, 16, 262_144, 10_000_000] {
+    for (more, is_too_large) in [(1, false), (16, false), (262_144, true), (10_000_000, true)] {
         fs::write(&file, [&whole[..], &vec![0; more]].concat()).unwrap();
         refused(&folder, &file, &format!("{more} bytes more")).await;
+        let error = value(&folder.store, "user").await.unwrap_err();
+        assert_eq!(error.to_string().ends_with("it is larger than 256 KiB"), is_too_large, "{error}");
     }
     neighbour_is_well(&folder).await;
 }
