@@ -79,3 +79,39 @@ pub(super) fn sweep(directory: &Arc<Directory>) -> Result<(), StoreError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    /// Its file comes and goes with each turn.
+    #[test]
+    fn a_lock_is_of_one_thread_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let holders = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    // Its own directory, as another process has.
+                    let directory = Arc::new(Directory::open(folder.path()).unwrap());
+                    let mut turns = 0;
+                    while turns < 2_000 {
+                        let Some(lock) = Lock::take(&directory, "lock").unwrap() else {
+                            thread::yield_now();
+                            continue;
+                        };
+                        assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
+                        thread::yield_now();
+                        assert_eq!(holders.fetch_sub(1, Ordering::SeqCst), 1);
+                        drop(lock);
+                        turns += 1;
+                    }
+                });
+            }
+        });
+        assert!(!folder.path().join("lock").exists());
+    }
+}
