@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use token_core::{Expected, SessionStore, StoreError};
+use zeroize::Zeroizing;
+
+use token_core::{Expected, Seal, SealError, SessionStore, StoreError};
+use token_store::FileStore;
 use token_testkit::check_session_store;
 
 use super::{Folder, TOKEN, files, key, open, value};
@@ -57,6 +60,49 @@ async fn no_name_and_no_token_is_on_the_disk() {
                 assert!(!bytes.windows(secret.len()).any(|part| part.eq_ignore_ascii_case(secret)), "{name}");
             }
         }
+    }
+}
+
+/// A seal that does not work today.
+#[derive(Debug)]
+enum Broken {
+    Panics,
+    Unavailable,
+}
+
+impl Broken {
+    fn fail<T>(&self) -> Result<T, SealError> {
+        match self {
+            Self::Panics => panic!("this test's seal panics"),
+            Self::Unavailable => Err(SealError::Unavailable),
+        }
+    }
+}
+
+impl Seal for Broken {
+    fn seal(&self, _: &[u8], _: &[u8]) -> Result<Vec<u8>, SealError> {
+        self.fail()
+    }
+
+    fn open(&self, _: &[u8], _: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        self.fail()
+    }
+}
+
+#[tokio::test]
+async fn a_seal_that_fails_damages_nothing() {
+    let folder = Folder::new();
+    folder.store.put(&key("user"), TOKEN, Expected::Nothing).await.unwrap();
+    for (seal, says) in [(Broken::Unavailable, "sealed or opened now"), (Broken::Panics, "panicked")] {
+        let broken = FileStore::open(folder.path(), Arc::new(seal)).unwrap();
+        let errors =
+            [value(&broken, "user").await.unwrap_err(), broken.put(&key("user"), b"new", Expected::Anything).await.unwrap_err()];
+        for error in errors {
+            assert!(matches!(&error, StoreError::Unreachable(why) if why.contains(says)), "{error:?}");
+        }
+        assert_eq!(value(&folder.store, "user").await.unwrap().unwrap(), TOKEN);
+        assert_eq!(files(&folder.path()).len(), 1);
+        broken.delete(&key("nobody"), Expected::Anything).await.unwrap();
     }
 }
 
