@@ -14,7 +14,6 @@ mod sync;
 mod trace;
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, TryLockError};
@@ -24,7 +23,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::HeaderValue;
 
-use self::flight::{Answer, Flight, FlightHandle, Landing, caught, within};
+use self::flight::{Answer, Flight, FlightHandle, Landing};
+#[cfg(feature = "sessions")]
+pub(crate) use self::flight::{caught, within};
+#[cfg(not(feature = "sessions"))]
+use self::flight::{caught, within};
 use self::held::Held;
 pub use self::observer::{CacheEvent, Observer};
 pub use self::policy::CachePolicy;
@@ -108,7 +111,7 @@ impl<P: TokenProvider + 'static, T, F: Fn(&Token) -> T + Unpin> Future for Call<
             // As `fresh` does, but with the answer made in its place.
             let held = self.cache.shared.current.load();
             if let Some(token) = self.cache.surely_fresh(&held) {
-                self.cache.shared.tell(&CacheEvent::Hit);
+                self.cache.shared.policy.tell(&CacheEvent::Hit);
                 return Poll::Ready(Ok((self.take)(token)));
             }
         }
@@ -165,6 +168,25 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
         self.shared.current.store(Some(Arc::new(held)));
         drop(state);
         self
+    }
+
+    /// Takes a token that no request brought in place of the one that is held. What went wrong before says nothing of what comes after it.
+    #[cfg(feature = "sessions")]
+    pub(crate) fn give(&self, token: Token) {
+        let mut state = self.shared.lock();
+        if state.over.is_none() {
+            state.begin_anew();
+            let held = state.given(token, &self.shared.policy);
+            self.shared.current.store(Some(Arc::new(held)));
+        }
+    }
+
+    /// Drops the token, and gives `error` from now on, on any handle, whatever a request under way brings.
+    #[cfg(feature = "sessions")]
+    pub(crate) fn end(&self, error: Error) {
+        let mut state = self.shared.lock();
+        state.over = Some(error);
+        self.shared.current.store(None);
     }
 
     /// Gives a usable token: the one that is held, or that of the one request under way.
@@ -342,7 +364,7 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
     fn fresh<T>(&self, take: impl FnOnce(&Token) -> T) -> Option<T> {
         let held = self.shared.current.load();
         let token = self.surely_fresh(&held)?;
-        self.shared.tell(&CacheEvent::Hit);
+        self.shared.policy.tell(&CacheEvent::Hit);
         Some(take(token))
     }
 
@@ -356,7 +378,7 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
         let held = held.as_ref().filter(|held| held.is_usable(&now))?;
         let is_due = held.is_due(&now);
         if !has_waited {
-            self.shared.tell(if is_due { &CacheEvent::Due } else { &CacheEvent::Hit });
+            self.shared.policy.tell(if is_due { &CacheEvent::Due } else { &CacheEvent::Hit });
         }
         if is_due {
             self.refresh_behind();
@@ -383,7 +405,7 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
                 Turn::Wait(wait) => wait,
             };
             if !has_waited {
-                shared.tell(&CacheEvent::Wait);
+                shared.policy.tell(&CacheEvent::Wait);
                 has_waited = true;
             }
             let answer = match wait.look_after {
@@ -444,6 +466,9 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
         // A refresh may have landed between the first look and the lock.
         if let Some(held) = self.shared.current.load().as_ref().filter(|held| held.is_usable(now)) {
             return Ok(Turn::Serve(held.token().clone()));
+        }
+        if let Some(over) = &state.over {
+            return Err(over.clone());
         }
         let runtime = Runtime::current();
         if let Some(flight) = &state.flight {
@@ -518,18 +543,7 @@ impl<P> Shared<P> {
 
     fn tell_all(&self, events: &[CacheEvent]) {
         for event in events {
-            #[cfg(feature = "tracing")]
-            trace::event(self.policy.provider, event);
-            self.tell(event);
-        }
-    }
-
-    /// Nothing of the cache may be locked: what an observer does is not ours to know.
-    #[inline]
-    fn tell(&self, event: &CacheEvent) {
-        if let Some(observer) = &self.policy.observer {
-            // A panic in it is no fault of the caller, and must not come out of a `drop`.
-            let _ = catch_unwind(AssertUnwindSafe(|| observer.event(self.policy.provider, event)));
+            self.policy.announce(event);
         }
     }
 }

@@ -115,11 +115,24 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
+        self.get_by(key, || key.to_owned())
+    }
+
+    /// As [`get`](Self::get), where `owned` makes a key of `key`.
+    pub(crate) fn get_by<Q>(&self, key: &Q, owned: impl Fn() -> K) -> Result<TokenCache<P>, Error>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         let shared = &*self.shared;
+        if let Some(cache) = shared.kept.get(key) {
+            return Ok(cache);
+        }
+        let key = owned();
         let mut is_new = false;
-        let cache = shared.kept.get_or_insert_with(key, || {
+        let cache = shared.kept.get_or_insert_with(&key, || {
             is_new = true;
-            shared.made(&key.to_owned())
+            shared.made(&key)
         })?;
         // The set was closed after the look in `made`, and may have gone through its caches before this one was among them.
         if is_new && shared.is_closed.load(Ordering::SeqCst) {

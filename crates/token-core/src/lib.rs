@@ -54,6 +54,7 @@
 //! # Features
 //!
 //! - `caches`: `TokenCaches`, a bounded set of caches by key, for programs with many credentials.
+//! - `sessions`: `Sessions`, the logged-in users of a program, whose refresh tokens outlive it in a store.
 //! - `mock`: `MockTokenProvider`, for the tests of programs that hold a `dyn TokenProvider`.
 //! - `tracing`: a span `token_refresh` for each request of a cache, and events of what comes of it.
 
@@ -101,6 +102,8 @@ pub use reply::{Asked, Reply, exchange};
 pub use retry::{Retry, RetryPolicy};
 pub use seal::{Seal, SealError, seal_context};
 pub use session::{Expected, Lease, Realm, RefreshGrant, Refreshed, SessionKey, SessionStore, StoreError, Stored, Version};
+#[cfg(feature = "sessions")]
+pub use session::{MemoryStore, Session, SessionState, Sessions, SessionsBuilder};
 pub use token::{Token, TokenBuilder, TokenFault, check_token_type};
 pub use transport::{Delivery, Resend, TokenRequest, TokenResponse, Transport, TransportError, TransportErrorKind};
 pub use url::{BaseUrl, UrlFault, is_loopback, parse_absolute};

@@ -13,6 +13,13 @@ pub(crate) fn unit() -> f64 {
     number
 }
 
+/// A number that no other call gives, in this process or another.
+#[cfg(feature = "sessions")]
+pub(crate) fn id() -> u128 {
+    let half = || u128::from(RandomState::new().hash_one(()));
+    half() << u64::BITS | half()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -82,6 +82,12 @@ impl<P: TokenProvider> Retry<P> {
     pub fn with_policy(provider: P, policy: RetryPolicy, clock: Arc<dyn Clock>) -> Self {
         Self { provider, policy, clock }
     }
+
+    /// The provider that is asked.
+    #[must_use]
+    pub fn provider(&self) -> &P {
+        &self.provider
+    }
 }
 
 #[async_trait]

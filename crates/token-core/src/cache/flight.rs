@@ -149,6 +149,7 @@ impl<P: TokenProvider + 'static> Flight<P> {
         let (answer, events) = {
             let mut state = shared.lock();
             let was_awaited = state.end_flight(self.number);
+            let outcome = state.over.clone().map_or(outcome, Err);
             let current = shared.current.load_full();
             let is_usable = current.as_deref().is_some_and(|held| held.is_usable(&now));
             let outcome = match outcome {
@@ -193,7 +194,7 @@ pub(super) fn lost(policy: &CachePolicy, message: &'static str, is_cancel_safe: 
 }
 
 /// The output of `future`, or `None` if `limit` ends before. A limit that panics is none.
-pub(super) async fn within<T>(
+pub(crate) async fn within<T>(
     future: impl Future<Output = T>,
     limit: impl Future<Output = Result<(), Cow<'static, str>>>,
 ) -> Option<T> {
@@ -216,7 +217,7 @@ pub(super) async fn within<T>(
 }
 
 /// Runs `future` and turns a panic in it into a message for an error.
-pub(super) async fn caught<F: Future>(future: F) -> Result<F::Output, Cow<'static, str>> {
+pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Cow<'static, str>> {
     let mut future = Box::pin(future);
     std::future::poll_fn(move |context| {
         // The future is not polled again after a panic, so nobody sees what the panic left half done.

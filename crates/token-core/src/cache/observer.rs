@@ -30,6 +30,11 @@ pub enum CacheEvent {
         /// Which one it was, counted from 1.
         generation: u64,
     },
+    /// What a login or a refresh brought could not be written to the session store. It is served from memory meanwhile, and written as soon as the store takes it.
+    NotStored {
+        /// What the store said, as its [source](std::error::Error::source) a [`StoreError`](crate::StoreError).
+        error: Error,
+    },
     /// A request for a token began.
     RefreshBegan {
         /// Which one it is, counted from 1.
@@ -44,6 +49,8 @@ pub enum CacheEvent {
         /// How long it took, by the monotonic clock.
         took: Duration,
     },
+    /// What could [not be stored](Self::NotStored) is stored now, or there is something newer in its place.
+    Stored,
     /// A caller found no usable token, and waits for a request.
     Wait,
 }

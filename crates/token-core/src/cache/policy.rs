@@ -1,12 +1,17 @@
 //! How long a cache keeps a token and how long it pauses.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::observer::Observer;
+use super::observer::{CacheEvent, Observer};
+#[cfg(feature = "sessions")]
+use crate::clock::Moment;
 use crate::error::{Error, ErrorKind, Remedy};
 use crate::expiry::Expiry;
 use crate::retry::doubled;
+#[cfg(feature = "sessions")]
+use crate::token::Token;
 
 /// How long a [`TokenCache`](crate::TokenCache) keeps a token, and how long it pauses after a failure.
 /// Begin with `CachePolicy::default()` and set what should differ.
@@ -75,11 +80,33 @@ impl CachePolicy {
         lifetime.saturating_sub(share(lifetime, self.skew).min(self.longest_skew))
     }
 
+    /// For how long `token` is usable from `now` on.
+    #[cfg(feature = "sessions")]
+    pub(crate) fn usable_left(&self, token: &Token, now: &Moment) -> Duration {
+        self.usable_for(self.lifetime(token.expiry())).saturating_sub(now.elapsed_since(&token.requested_at()))
+    }
+
     /// After how much of its `lifetime` a token is due. `random` is a number from 0 to 1.
     pub(super) fn due_after(&self, lifetime: Duration, random: f64) -> Duration {
         let point = self.refresh_after - self.refresh_jitter * random;
         // A setting that is no number, or next to nothing, would make every token due at once.
         share(lifetime, if point.is_finite() { point.max(0.1) } else { 0.8 })
+    }
+
+    /// Tells the observer. Nothing of the cache may be locked: what an observer does is not ours to know.
+    #[inline]
+    pub(super) fn tell(&self, event: &CacheEvent) {
+        if let Some(observer) = &self.observer {
+            // A panic in it is no fault of the caller, and must not come out of a `drop`.
+            let _ = catch_unwind(AssertUnwindSafe(|| observer.event(self.provider, event)));
+        }
+    }
+
+    /// Tells the observer, and writes what is worth it to `tracing`.
+    pub(crate) fn announce(&self, event: &CacheEvent) {
+        #[cfg(feature = "tracing")]
+        super::trace::event(self.provider, event);
+        self.tell(event);
     }
 
     /// How long one request may take.

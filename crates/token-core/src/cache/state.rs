@@ -18,6 +18,8 @@ use crate::token::Token;
 pub(super) struct State {
     pub(super) flight: Option<FlightHandle>,
     pub(super) is_closed: bool,
+    /// Why no token is given any more, nor taken.
+    pub(super) over: Option<Error>,
     pub(super) counts: CacheCounts,
     pub(super) last_error: Option<Error>,
     generation: u64,
@@ -128,6 +130,14 @@ impl State {
     pub(super) fn given(&mut self, token: Token, policy: &CachePolicy) -> Held {
         self.generation += 1;
         Held::new(token, self.generation, policy, random::unit())
+    }
+
+    /// Forgets what went wrong so far: it says nothing of what comes now.
+    #[cfg(feature = "sessions")]
+    pub(super) fn begin_anew(&mut self) {
+        self.pause = None;
+        (self.failures, self.dead, self.useless) = (0, 0, 0);
+        self.in_doubt = false;
     }
 
     /// Takes the new token of a request and gives what is to be kept: nothing, if an API refused this very token meanwhile. `before` is the one that is held, usable or not.

@@ -36,6 +36,8 @@ pub(super) fn event(provider: &'static str, event: &CacheEvent) {
         CacheEvent::RefreshEnded { number, result: Err(kind), took } => {
             warn!(target: TARGET, provider, number, ?kind, seconds = took.as_secs_f64(), "token_refresh_failed");
         }
+        CacheEvent::NotStored { error } => warn!(target: TARGET, provider, kind = ?error.kind(), "session_not_stored"),
+        CacheEvent::Stored => info!(target: TARGET, provider, "session_stored"),
         CacheEvent::Due | CacheEvent::Hit | CacheEvent::Wait => {}
     }
 }

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use crate::error::Error;
 use crate::token::Token;
 
-/// Refreshes a user's tokens at one service (RFC 6749 section 6): what a provider implements to get [`Session`](crate::Session) and `Sessions` for nothing.
+/// Refreshes a user's tokens at one service (RFC 6749 section 6): what a provider implements to get `Sessions` (feature `sessions`) for nothing.
 #[async_trait]
 pub trait RefreshGrant: Send + Sync {
     /// Whose sessions these are: service, base URL, client. A session that was kept under another one is not found.

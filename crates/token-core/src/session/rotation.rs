@@ -1,0 +1,545 @@
+//! One user's refresh tokens, each stored before what it brought is given out.
+//!
+//! A refresh of generation n is noted in the store, sent, its answer stored as generation n + 1, and served, in this order.
+//! So a process that ends at any point leaves the newest refresh token that reached it, or a note that an answer may be lost.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use super::grant::{Realm, RefreshGrant, Refreshed};
+use super::record::Record;
+use super::store::{Expected, SessionKey, SessionStore, StoreError, Version};
+use crate::cache::{CacheEvent, CachePolicy, caught, within};
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind, Remedy};
+use crate::provider::TokenProvider;
+use crate::random;
+use crate::retry::doubled;
+use crate::token::Token;
+use crate::transport::{Delivery, Resend};
+
+/// How long one refresh waits for another of the same user: longer than any transport should take for one.
+const LONGEST_WAIT: Duration = Duration::from_secs(45);
+
+/// How often what is stored may change under a refresh before it gives up.
+const ROUNDS: u32 = 8;
+
+/// A token that was stored is given out if it is usable for so long.
+const WORTH_SERVING: Duration = Duration::from_secs(1);
+
+/// The pauses between tries to store an answer: the first, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+
+/// What all sessions of a set share.
+pub(super) struct Common<G> {
+    pub(super) grant: G,
+    pub(super) realm: Arc<Realm>,
+    pub(super) store: Arc<dyn SessionStore>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) policy: CachePolicy,
+    /// A permit for each refresh that may be under way at once.
+    pub(super) in_flight: Semaphore,
+    /// The sessions with something that the store has not taken yet. They are kept whatever the set drops.
+    unwritten: Mutex<HashMap<Arc<str>, Arc<Inner<G>>>>,
+    is_closed: AtomicBool,
+}
+
+impl<G> Common<G> {
+    pub(super) fn new(
+        grant: G,
+        realm: Realm,
+        store: Arc<dyn SessionStore>,
+        clock: Arc<dyn Clock>,
+        policy: CachePolicy,
+        in_flight: usize,
+    ) -> Self {
+        Self {
+            grant,
+            realm: Arc::new(realm),
+            store,
+            clock,
+            policy,
+            in_flight: Semaphore::new(in_flight.clamp(1, Semaphore::MAX_PERMITS)),
+            unwritten: Mutex::default(),
+            is_closed: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn key(&self, user: &Arc<str>) -> SessionKey {
+        SessionKey::new(Arc::clone(&self.realm), Arc::clone(user))
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Inner<G>>>> {
+        // Nothing that can panic is called while it is locked.
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn unwritten_of(&self, user: &str) -> Option<Rotation<G>> {
+        self.unwritten().get(user).cloned().map(Rotation)
+    }
+
+    pub(super) fn all_unwritten(&self) -> Vec<Rotation<G>> {
+        self.unwritten().values().cloned().map(Rotation).collect()
+    }
+
+    pub(super) fn close(&self) {
+        self.is_closed.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Gives a new token of one user each time, by a refresh token that is kept in a store.
+pub(super) struct Rotation<G>(Arc<Inner<G>>);
+
+struct Inner<G> {
+    common: Arc<Common<G>>,
+    user: Arc<str>,
+    /// Locked by a refresh from its begin to its end.
+    kept: tokio::sync::Mutex<Kept>,
+    /// The fingerprint of the token that was given out last: who asks again wants another one. 0: none.
+    given: AtomicU64,
+    /// The fingerprint of the token that an API refused last. 0: none.
+    refused: AtomicU64,
+    is_over: AtomicBool,
+    /// Why something is not stored yet.
+    store_error: Mutex<Option<Error>>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// As it is in the store, as far as this process knows, but for what is not written.
+    record: Option<Record>,
+    unwritten: Unwritten,
+}
+
+/// What is in memory and not in the store.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Unwritten {
+    /// A login of which the store knows nothing.
+    Login,
+    #[default]
+    Nothing,
+    /// The answer to a refresh of which the store knows that it began.
+    Refresh,
+}
+
+/// Whether a refresh came to an end.
+enum Round {
+    /// What is stored was changed meanwhile.
+    Again,
+    Ended(Result<Token, Error>),
+}
+
+impl<G: RefreshGrant + 'static> Rotation<G> {
+    pub(super) fn new(common: &Arc<Common<G>>, user: &Arc<str>) -> Self {
+        if let Some(unwritten) = common.unwritten_of(user) {
+            // A cache that begins has none, whatever was given to the one before.
+            unwritten.0.given.store(0, Ordering::Relaxed);
+            return unwritten;
+        }
+        Self(Arc::new(Inner {
+            common: Arc::clone(common),
+            user: Arc::clone(user),
+            kept: tokio::sync::Mutex::default(),
+            given: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            is_over: AtomicBool::new(false),
+            store_error: Mutex::default(),
+        }))
+    }
+
+    pub(super) fn user(&self) -> &str {
+        &self.0.user
+    }
+
+    /// Why something is in memory alone.
+    pub(super) fn store_error(&self) -> Option<Error> {
+        self.0.store_error().clone()
+    }
+
+    /// Begins a login with its first token, in place of whatever the user had. Where the store does not take it, it is kept here until it does.
+    pub(super) async fn begin(&self, token: Token) {
+        let inner = &self.0;
+        let common = &inner.common;
+        let fingerprint = token.fingerprint();
+        let record = Record::of_login(token, &common.clock.now());
+        match common.store.put(&inner.key(), &record.encode(), Expected::Anything).await {
+            Ok(_version) => {
+                // A refresh under way finds the login in the store, and so does every later one.
+                if let Ok(mut kept) = inner.kept.try_lock() {
+                    *kept = Kept { record: Some(record), unwritten: Unwritten::Nothing };
+                    inner.all_written();
+                }
+            }
+            Err(error) => {
+                let mut kept = inner.kept.lock().await;
+                *kept = Kept { record: Some(record), unwritten: Unwritten::Login };
+                inner.not_written(error);
+            }
+        }
+        inner.given.store(fingerprint, Ordering::Relaxed);
+    }
+
+    /// Ends the session here; what is under way writes and serves nothing more.
+    pub(super) fn end(&self) {
+        self.0.is_over.store(true, Ordering::SeqCst);
+        self.0.common.unwritten().remove(&self.0.user);
+    }
+
+    /// Returns when nothing is under way that could still be written.
+    pub(super) async fn settled(&self) {
+        drop(self.0.kept.lock().await);
+    }
+
+    /// Tries once more to write what the store has not taken.
+    pub(super) async fn flush(&self) -> Result<(), Error> {
+        let mut kept = self.0.kept().await?;
+        if kept.unwritten == Unwritten::Nothing {
+            return Ok(());
+        }
+        match self.0.read(&mut kept).await {
+            // That nobody is logged in any more is known from the store too.
+            Err(error) if kept.unwritten != Unwritten::Nothing => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<G> Inner<G> {
+    fn key(&self) -> SessionKey {
+        self.common.key(&self.user)
+    }
+
+    fn store_error(&self) -> MutexGuard<'_, Option<Error>> {
+        // Nothing that can panic is called while it is locked.
+        self.store_error.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn provider(&self) -> &'static str {
+        self.common.realm.provider()
+    }
+
+    fn logged_out(&self) -> Error {
+        self.login_over("nobody is logged in under this name: the login is over, or there was none")
+    }
+
+    fn login_over(&self, message: &'static str) -> Error {
+        Error::new(self.provider(), ErrorKind::LoginRequired, Remedy::LogInAgain).with_message(message)
+    }
+
+    fn all_written(&self) {
+        let was_unwritten = self.common.unwritten().remove(&self.user).is_some();
+        if was_unwritten {
+            *self.store_error() = None;
+            self.common.policy.announce(&CacheEvent::Stored);
+        }
+    }
+}
+
+impl<G: RefreshGrant + 'static> Inner<G> {
+    async fn kept(&self) -> Result<tokio::sync::MutexGuard<'_, Kept>, Error> {
+        // Most calls meet no other and set no timer.
+        if let Ok(kept) = self.kept.try_lock() {
+            return Ok(kept);
+        }
+        within(self.kept.lock(), caught(self.common.clock.sleep(LONGEST_WAIT))).await.ok_or_else(|| {
+            Error::new(self.provider(), ErrorKind::Internal, Remedy::Retry)
+                .with_message("the refresh before this one has not ended in time: the runtime that runs it may stand still")
+        })
+    }
+
+    async fn token(self: &Arc<Self>) -> Result<Token, Error> {
+        let common = &self.common;
+        let mut kept = self.kept().await?;
+        self.read(&mut kept).await?;
+        if let Some(token) = self.worth_serving(&kept) {
+            return Ok(token);
+        }
+        // Before the lease, of which others have to be quit soon.
+        let _permit = common.in_flight.acquire().await;
+        let _lease = match common.store.lease(&self.key(), LONGEST_WAIT).await {
+            Ok(lease) => lease,
+            Err(error) => {
+                // Whoever has it may be done by now.
+                self.read(&mut kept).await?;
+                return self.worth_serving(&kept).ok_or_else(|| error.into_error(self.provider()));
+            }
+        };
+        for _ in 0..ROUNDS {
+            let version = self.read(&mut kept).await?;
+            if let Some(token) = self.worth_serving(&kept) {
+                return Ok(token);
+            }
+            if let Round::Ended(outcome) = self.refresh(&mut kept, version).await {
+                return outcome;
+            }
+        }
+        Err(StoreError::Conflict.into_error(self.provider()))
+    }
+
+    /// Brings `kept` up to the store, and the store up to what it has not taken yet. Gives the version of what is stored now.
+    async fn read(&self, kept: &mut Kept) -> Result<Version, Error> {
+        let store = &self.common.store;
+        let key = self.key();
+        for _ in 0..ROUNDS {
+            let stored = store.get(&key).await.map_err(|error| error.into_error(self.provider()))?;
+            if self.is_over.load(Ordering::SeqCst) {
+                return Err(self.logged_out());
+            }
+            let Some(stored) = stored else {
+                match &kept.record {
+                    Some(login) if kept.unwritten == Unwritten::Login => {
+                        if let Some(version) = self.write(&key, login, Expected::Nothing).await? {
+                            kept.unwritten = Unwritten::Nothing;
+                            self.all_written();
+                            return Ok(version);
+                        }
+                        continue;
+                    }
+                    // A logout, here or in another process.
+                    _ => {
+                        *kept = Kept::default();
+                        self.all_written();
+                        return Err(self.logged_out());
+                    }
+                }
+            };
+            let record = Record::decode(&stored.value, &self.common.clock.now()).map_err(|why| {
+                StoreError::CannotUnseal { what: "a user's session".to_owned(), why: why.into() }.into_error(self.provider())
+            })?;
+            let is_newer = |ours: &&Record| match kept.unwritten {
+                Unwritten::Nothing => false,
+                Unwritten::Login => record.login.id != ours.login.id && record.login.began <= ours.login.began,
+                Unwritten::Refresh => record.login.id == ours.login.id && record.generation < ours.generation,
+            };
+            if let Some(ours) = kept.record.as_ref().filter(is_newer) {
+                if let Some(version) = self.write(&key, ours, Expected::Version(stored.version)).await? {
+                    kept.unwritten = Unwritten::Nothing;
+                    self.all_written();
+                    return Ok(version);
+                }
+                continue;
+            }
+            match &mut kept.record {
+                // What this process has knows its time by both clocks.
+                Some(ours) if ours.is_of_same_answer(&record) => ours.doubts = record.doubts,
+                ours => *ours = Some(record),
+            }
+            if kept.unwritten != Unwritten::Nothing {
+                kept.unwritten = Unwritten::Nothing;
+                self.all_written();
+            }
+            return Ok(stored.version);
+        }
+        Err(StoreError::Conflict.into_error(self.provider()))
+    }
+
+    /// `None` if something else was there.
+    async fn write(&self, key: &SessionKey, record: &Record, expected: Expected) -> Result<Option<Version>, Error> {
+        match self.common.store.put(key, &record.encode(), expected).await {
+            Ok(version) => Ok(Some(version)),
+            Err(StoreError::Conflict) => Ok(None),
+            Err(error) => Err(error.into_error(self.provider())),
+        }
+    }
+
+    /// The token that is kept, if whoever asks does not have it and it is of use.
+    fn worth_serving(&self, kept: &Kept) -> Option<Token> {
+        let token = kept.record.as_ref()?.token.as_ref()?;
+        let fingerprint = token.fingerprint();
+        let is_known = [&self.given, &self.refused].iter().any(|known| known.load(Ordering::Relaxed) == fingerprint);
+        if is_known || !self.is_usable(token) {
+            return None;
+        }
+        Some(self.serve(token))
+    }
+
+    fn is_usable(&self, token: &Token) -> bool {
+        self.common.policy.usable_left(token, &self.common.clock.now()) >= WORTH_SERVING
+    }
+
+    fn serve(&self, token: &Token) -> Token {
+        self.given.store(token.fingerprint(), Ordering::Relaxed);
+        token.clone()
+    }
+
+    /// Notes the refresh, sends it and stores what it brought. `version` is that of the record in `kept`.
+    async fn refresh(self: &Arc<Self>, kept: &mut Kept, version: Version) -> Round {
+        let common = &self.common;
+        let key = self.key();
+        let Some(record) = &kept.record else { return Round::Again };
+        let Some(refresh_token) = record.refresh_token().cloned() else {
+            return Round::Ended(
+                Err(self.login_over("the login came without a refresh token, so it ends with its access token")),
+            );
+        };
+        let is_refused = |token: &Token| self.refused.load(Ordering::Relaxed) == token.fingerprint() || !self.is_usable(token);
+        if record.doubts > 0 && record.token.as_ref().is_some_and(|token| !is_refused(token)) {
+            // To send it again may end the login, and with it the token that is still good.
+            let error = Error::new(self.provider(), ErrorKind::Internal, Remedy::Retry)
+                .with_message("the answer to the last refresh is lost, so the next one waits until the token is over");
+            return Round::Ended(Err(error.with_delivery(Resend::OnlyIfNotSent, Delivery::Unknown)));
+        }
+        let doubts = record.doubts.saturating_add(1);
+        let before = record.with_doubts(doubts);
+        let noted = match self.write(&key, &before, Expected::Version(version)).await {
+            Ok(Some(version)) => version,
+            Ok(None) => return Round::Again,
+            // A refresh that the store does not know of is not sent: if its answer were lost, nobody could tell.
+            Err(error) => return Round::Ended(Err(error)),
+        };
+        kept.record = Some(before.clone());
+
+        let Refreshed { refresh_token: rotated, outcome } = common.grant.refresh(&refresh_token).await;
+        match outcome {
+            Ok(token) => {
+                let next = before.next(Some(token.clone()), rotated);
+                if self.store_answer(kept, next, noted).await { Round::Ended(Ok(self.serve(&token))) } else { Round::Again }
+            }
+            Err(error) if rotated.is_some() => {
+                // The old one may be dead, so this one is kept whatever else is wrong.
+                let next = before.next(None, rotated);
+                if self.store_answer(kept, next, noted).await { Round::Ended(Err(error)) } else { Round::Again }
+            }
+            Err(error) => self.after_failure(kept, &before, noted, error).await,
+        }
+    }
+
+    /// Stores what a refresh brought, or keeps it until the store takes it. `false` if the session is another one by now, or over.
+    async fn store_answer(self: &Arc<Self>, kept: &mut Kept, next: Record, noted: Version) -> bool {
+        let key = self.key();
+        let value = next.encode();
+        let mut expected = noted;
+        let error = loop {
+            match self.common.store.put(&key, &value, Expected::Version(expected)).await {
+                Ok(_version) => {
+                    kept.record = Some(next);
+                    return true;
+                }
+                Err(StoreError::Conflict) => {}
+                Err(error) => break error,
+            }
+            // Another process noted a refresh too, the user logged in anew or logged out, or the write before went through although it failed.
+            match self.common.store.get(&key).await {
+                Ok(Some(stored)) => match Record::decode(&stored.value, &self.common.clock.now()) {
+                    Ok(other) if other.login.id == next.login.id && other.generation < next.generation => {
+                        expected = stored.version;
+                    }
+                    _ => return false,
+                },
+                Ok(None) => return false,
+                Err(error) => break error,
+            }
+        };
+        *kept = Kept { record: Some(next), unwritten: Unwritten::Refresh };
+        self.not_written(error);
+        true
+    }
+
+    async fn after_failure(&self, kept: &mut Kept, before: &Record, noted: Version, error: Error) -> Round {
+        let key = self.key();
+        let may_have_spent = self.common.grant.may_have_spent(&error);
+        let verdict = if error.remedy() == Remedy::LogInAgain {
+            Some(if before.doubts > 1 { self.refused_after_doubt(error.clone()) } else { error.clone() })
+        } else if may_have_spent && before.doubts > 1 {
+            Some(self.refused_after_doubt(error.clone()))
+        } else {
+            None
+        };
+        if let Some(verdict) = verdict {
+            return match self.common.store.delete(&key, Expected::Version(noted)).await {
+                // Someone else knows better.
+                Err(StoreError::Conflict) => Round::Again,
+                // What stays is refused by the service the next time too.
+                Ok(()) | Err(_) => {
+                    *kept = Kept::default();
+                    Round::Ended(Err(verdict))
+                }
+            };
+        }
+        if !may_have_spent && !error.is_in_doubt() {
+            // The refresh token is as good as before. If that cannot be noted, the next refresh waits until the token is over.
+            let cleared = before.with_doubts(before.doubts.saturating_sub(1));
+            if let Ok(Some(_)) = self.write(&key, &cleared, Expected::Version(noted)).await {
+                kept.record = Some(cleared);
+            }
+        }
+        Round::Ended(Err(error))
+    }
+
+    /// The service refuses a refresh token that was sent before without a word of what came of it.
+    fn refused_after_doubt(&self, error: Error) -> Error {
+        let mut verdict = self.login_over(
+            "the answer to an earlier refresh was lost, and the service does not take the refresh token that was left",
+        );
+        if let Some(code) = error.code() {
+            verdict = verdict.with_code(code);
+        }
+        if let Some(status) = error.http_status() {
+            verdict = verdict.with_http_status(status);
+        }
+        verdict.with_source(error)
+    }
+
+    /// Keeps what `kept` has whatever the set of sessions drops, and has a task try again until the store takes it.
+    fn not_written(self: &Arc<Self>, error: StoreError) {
+        if self.is_over.load(Ordering::SeqCst) {
+            return;
+        }
+        let error = error.into_error(self.provider());
+        *self.store_error() = Some(error.clone());
+        let is_first = self.common.unwritten().insert(Arc::clone(&self.user), Arc::clone(self)).is_none();
+        self.common.policy.announce(&CacheEvent::NotStored { error });
+        if is_first && let Ok(runtime) = Handle::try_current() {
+            drop(runtime.spawn(Arc::clone(self).write_until_taken()));
+        }
+    }
+
+    async fn write_until_taken(self: Arc<Self>) {
+        for tried in 0_u32.. {
+            let pause = doubled(PAUSES.0, tried).min(PAUSES.1).mul_f64(0.5 + 0.5 * random::unit());
+            if caught(self.common.clock.sleep(pause)).await.is_err() || self.common.is_closed.load(Ordering::SeqCst) {
+                return;
+            }
+            let mut kept = self.kept.lock().await;
+            if kept.unwritten == Unwritten::Nothing {
+                return;
+            }
+            if let Err(error) = self.read(&mut kept).await {
+                *self.store_error() = (kept.unwritten != Unwritten::Nothing).then_some(error);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl<G: RefreshGrant + 'static> TokenProvider for Rotation<G> {
+    async fn token(&self) -> Result<Token, Error> {
+        let inner = &self.0;
+        let runtime = Handle::try_current().map_err(|_| {
+            Error::new(inner.provider(), ErrorKind::Internal, Remedy::FixProgram)
+                .with_message("no Tokio runtime runs here, and a refresh needs one")
+        })?;
+        let task = Arc::clone(inner);
+        // A task of its own: a refresh that is cut short would lose the new refresh token while the old one is spent.
+        runtime.spawn(async move { task.token().await }).await.unwrap_or_else(|lost| {
+            let message = if lost.is_panic() {
+                "the refresh, the session store or the clock panicked"
+            } else {
+                "the runtime that ran the refresh ended"
+            };
+            let error = Error::new(inner.provider(), ErrorKind::Internal, Remedy::Retry).with_message(message);
+            // The refresh may have been sent by then.
+            Err(error.with_delivery(Resend::OnlyIfNotSent, Delivery::Unknown))
+        })
+    }
+
+    fn invalidate(&self, rejected: &Token) {
+        self.0.refused.store(rejected.fingerprint(), Ordering::Relaxed);
+    }
+}
