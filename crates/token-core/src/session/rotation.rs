@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::grant::{Realm, RefreshGrant, Refreshed};
 use super::record::Record;
-use super::store::{Expected, SessionKey, SessionStore, StoreError, Version};
+use super::store::{Expected, Lease, SessionKey, SessionStore, StoreError, Version};
 use crate::cache::{CacheEvent, CachePolicy, caught, within};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Remedy};
@@ -91,6 +91,12 @@ impl<G> Common<G> {
     pub(super) fn close(&self) {
         self.is_closed.store(true, Ordering::SeqCst);
     }
+
+    /// Each of these holds this in turn, so that neither would ever be dropped. A task that tries to write goes on.
+    pub(super) fn forget_unwritten(&self) {
+        let forgotten = std::mem::take(&mut *self.unwritten());
+        drop(forgotten);
+    }
 }
 
 /// Gives a new token of one user each time, by a refresh token that is kept in a store.
@@ -115,6 +121,14 @@ struct Kept {
     /// As it is in the store, as far as this process knows, but for what is not written.
     record: Option<Record>,
     unwritten: Unwritten,
+    /// Held for as long as the answer to a refresh is in this process alone: another one would send the refresh token that it took the place of.
+    lease: Option<Box<dyn Lease>>,
+}
+
+impl Kept {
+    fn login(&self) -> Option<u128> {
+        self.record.as_ref().map(|record| record.login.id)
+    }
 }
 
 /// What is in memory and not in the store.
@@ -172,13 +186,13 @@ impl<G: RefreshGrant + 'static> Rotation<G> {
             Ok(_version) => {
                 // A refresh under way finds the login in the store, and so does every later one.
                 if let Ok(mut kept) = inner.kept.try_lock() {
-                    *kept = Kept { record: Some(record), unwritten: Unwritten::Nothing };
-                    inner.all_written();
+                    kept.record = Some(record);
+                    inner.all_written(&mut kept);
                 }
             }
             Err(error) => {
                 let mut kept = inner.kept.lock().await;
-                *kept = Kept { record: Some(record), unwritten: Unwritten::Login };
+                *kept = Kept { record: Some(record), unwritten: Unwritten::Login, lease: None };
                 inner.not_written(error);
             }
         }
@@ -232,12 +246,16 @@ impl<G> Inner<G> {
         Error::new(self.provider(), ErrorKind::LoginRequired, Remedy::LogInAgain).with_message(message)
     }
 
-    fn all_written(&self) {
-        let was_unwritten = self.common.unwritten().remove(&self.user).is_some();
-        if was_unwritten {
-            *self.store_error() = None;
-            self.common.policy.announce(&CacheEvent::Stored);
+    /// What `kept` has is in the store, or worth nothing.
+    fn all_written(&self, kept: &mut Kept) {
+        if kept.unwritten == Unwritten::Nothing {
+            return;
         }
+        kept.unwritten = Unwritten::Nothing;
+        kept.lease = None;
+        self.common.unwritten().remove(&self.user);
+        *self.store_error() = None;
+        self.common.policy.announce(&CacheEvent::Stored);
     }
 }
 
@@ -260,22 +278,39 @@ impl<G: RefreshGrant + 'static> Inner<G> {
         if let Some(token) = self.worth_serving(&kept) {
             return Ok(token);
         }
+        let login = kept.login();
         // Before the lease, of which others have to be quit soon.
         let _permit = common.in_flight.acquire().await;
-        let _lease = match common.store.lease(&self.key(), LONGEST_WAIT).await {
-            Ok(lease) => lease,
-            Err(error) => {
-                // Whoever has it may be done by now.
-                self.read(&mut kept).await?;
-                return self.worth_serving(&kept).ok_or_else(|| error.into_error(self.provider()));
-            }
+        let lease = match kept.lease.take() {
+            Some(lease) => lease,
+            None => match common.store.lease(&self.key(), LONGEST_WAIT).await {
+                Ok(lease) => lease,
+                Err(error) => {
+                    // Whoever has it may be done by now.
+                    self.read(&mut kept).await?;
+                    return self.worth_serving(&kept).ok_or_else(|| error.into_error(self.provider()));
+                }
+            },
         };
+        let outcome = self.refreshed(&mut kept, login).await;
+        if kept.unwritten == Unwritten::Refresh {
+            kept.lease = Some(lease);
+        }
+        outcome
+    }
+
+    /// Refreshes, unless the store has something newer. `login` is the one of which a token is wanted.
+    async fn refreshed(self: &Arc<Self>, kept: &mut Kept, login: Option<u128>) -> Result<Token, Error> {
         for _ in 0..ROUNDS {
-            let version = self.read(&mut kept).await?;
-            if let Some(token) = self.worth_serving(&kept) {
+            let version = self.read(kept).await?;
+            if kept.login() != login {
+                // Whoever asked, asked before it.
+                self.given.store(0, Ordering::Relaxed);
+            }
+            if let Some(token) = self.worth_serving(kept) {
                 return Ok(token);
             }
-            if let Round::Ended(outcome) = self.refresh(&mut kept, version).await {
+            if let Round::Ended(outcome) = self.refresh(kept, version).await {
                 return outcome;
             }
         }
@@ -295,16 +330,15 @@ impl<G: RefreshGrant + 'static> Inner<G> {
                 match &kept.record {
                     Some(login) if kept.unwritten == Unwritten::Login => {
                         if let Some(version) = self.write(&key, login, Expected::Nothing).await? {
-                            kept.unwritten = Unwritten::Nothing;
-                            self.all_written();
+                            self.all_written(kept);
                             return Ok(version);
                         }
                         continue;
                     }
                     // A logout, here or in another process.
                     _ => {
-                        *kept = Kept::default();
-                        self.all_written();
+                        kept.record = None;
+                        self.all_written(kept);
                         return Err(self.logged_out());
                     }
                 }
@@ -319,8 +353,7 @@ impl<G: RefreshGrant + 'static> Inner<G> {
             };
             if let Some(ours) = kept.record.as_ref().filter(is_newer) {
                 if let Some(version) = self.write(&key, ours, Expected::Version(stored.version)).await? {
-                    kept.unwritten = Unwritten::Nothing;
-                    self.all_written();
+                    self.all_written(kept);
                     return Ok(version);
                 }
                 continue;
@@ -330,10 +363,7 @@ impl<G: RefreshGrant + 'static> Inner<G> {
                 Some(ours) if ours.is_of_same_answer(&record) => ours.doubts = record.doubts,
                 ours => *ours = Some(record),
             }
-            if kept.unwritten != Unwritten::Nothing {
-                kept.unwritten = Unwritten::Nothing;
-                self.all_written();
-            }
+            self.all_written(kept);
             return Ok(stored.version);
         }
         Err(StoreError::Conflict.into_error(self.provider()))
@@ -436,7 +466,8 @@ impl<G: RefreshGrant + 'static> Inner<G> {
                 Err(error) => break error,
             }
         };
-        *kept = Kept { record: Some(next), unwritten: Unwritten::Refresh };
+        kept.record = Some(next);
+        kept.unwritten = Unwritten::Refresh;
         self.not_written(error);
         true
     }
@@ -457,7 +488,7 @@ impl<G: RefreshGrant + 'static> Inner<G> {
                 Err(StoreError::Conflict) => Round::Again,
                 // What stays is refused by the service the next time too.
                 Ok(()) | Err(_) => {
-                    *kept = Kept::default();
+                    kept.record = None;
                     Round::Ended(Err(verdict))
                 }
             };

@@ -173,6 +173,12 @@ impl<G: RefreshGrant + 'static> Sessions<G> {
     }
 }
 
+impl<G> Drop for Shared<G> {
+    fn drop(&mut self) {
+        self.common.forget_unwritten();
+    }
+}
+
 impl<G> Clone for Sessions<G> {
     fn clone(&self) -> Self {
         Self { shared: Arc::clone(&self.shared) }
