@@ -1,7 +1,7 @@
 //! What the programs in `examples/` share: calling a protected resource, and a browser small enough to read.
 
-use http::header::{AUTHORIZATION, LOCATION};
-use http::{HeaderMap, Method, Uri};
+use http::header::{AUTHORIZATION, COOKIE, HeaderName, LOCATION, SET_COOKIE};
+use http::{HeaderValue, Method, Uri};
 use zeroize::Zeroizing;
 
 use token_core::{Resend, Token, TokenRequest, TokenResponse, Transport};
@@ -20,36 +20,45 @@ pub async fn call_api(transport: &dyn Transport, url: &str, token: &Token) -> Re
     Ok(transport.send(request).await?.status().as_u16())
 }
 
-/// Opens `login_url`, agrees on the consent page, and gives the query with which the browser is sent back.
+/// Opens `login_url`, logs in as the first user whom the page offers, agrees, and gives the query with which the browser is sent back.
 ///
 /// # Errors
 ///
-/// The page is not there, or is not a consent page.
+/// The page is not there, or is not that of the sandbox.
 pub async fn agree_in_browser(transport: &dyn Transport, login_url: &str) -> Result<String, Failure> {
     let login: Uri = login_url.parse()?;
-    let page = transport.send(TokenRequest::new(Method::GET, login.clone(), Resend::AfterRefusal)).await?;
-    let html = String::from_utf8_lossy(page.body()).into_owned();
-    let form = |name| between(&html, name).ok_or("this is no consent page");
-    let action = form("action=\"")?;
-    let body = form_urlencoded::Serializer::new(String::new())
-        .append_pair("ticket", form("name=\"ticket\" value=\"")?)
-        .append_pair("user", form("<option value=\"")?)
-        .append_pair("decision", "allow")
-        .finish();
-
-    let mut url = login.into_parts();
-    url.path_and_query = Some(action.parse()?);
-    let decision = TokenRequest::new(Method::POST, Uri::from_parts(url)?, Resend::OnlyIfNotSent)
-        .with_body("application/x-www-form-urlencoded", Zeroizing::new(body.into_bytes()));
-    let answer = transport.send(decision).await?;
-    let callback = location(&answer).ok_or("the consent page sent the browser nowhere")?;
+    let mut cookie = HeaderValue::from_static("");
+    let show = |cookie: &HeaderValue| {
+        TokenRequest::new(Method::GET, login.clone(), Resend::AfterRefusal).with_header(COOKIE, cookie.clone())
+    };
+    let page = transport.send(show(&cookie)).await?;
+    let chosen = transport.send(press(&login, &page, "user", &cookie)?).await?;
+    cookie = header(&chosen, &SET_COOKIE).and_then(|cookie| cookie.split(';').next()).unwrap_or_default().parse()?;
+    let page = transport.send(show(&cookie)).await?;
+    let answer = transport.send(press(&login, &page, "decision", &cookie)?).await?;
+    let callback = header(&answer, &LOCATION).ok_or("the consent page sent the browser nowhere")?;
     let (_, query) = callback.split_once('?').ok_or("the browser came back without a query")?;
     Ok(query.to_owned())
 }
 
-fn location(answer: &TokenResponse) -> Option<&str> {
-    let headers: &HeaderMap = answer.headers();
-    headers.get(LOCATION)?.to_str().ok()
+/// Sends the form of a page by its first button of this name.
+fn press(page_url: &Uri, page: &TokenResponse, button: &str, cookie: &HeaderValue) -> Result<TokenRequest, Failure> {
+    let html = String::from_utf8_lossy(page.body());
+    let part = |start: &str| between(&html, start).ok_or("this is no page of the sandbox");
+    let body = form_urlencoded::Serializer::new(String::new())
+        .append_pair("ticket", part("name=\"ticket\" value=\"")?)
+        .append_pair(button, part(&format!("name=\"{button}\" value=\""))?)
+        .finish();
+    let mut url = page_url.clone().into_parts();
+    url.path_and_query = Some(part("action=\"")?.parse()?);
+    let request = TokenRequest::new(Method::POST, Uri::from_parts(url)?, Resend::OnlyIfNotSent)
+        .with_header(COOKIE, cookie.clone())
+        .with_body("application/x-www-form-urlencoded", Zeroizing::new(body.into_bytes()));
+    Ok(request)
+}
+
+fn header<'a>(answer: &'a TokenResponse, name: &HeaderName) -> Option<&'a str> {
+    answer.headers().get(name)?.to_str().ok()
 }
 
 /// The text after `start`, up to the next quotation mark.

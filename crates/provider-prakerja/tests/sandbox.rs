@@ -55,22 +55,33 @@ fn secret(token: &Token) -> String {
     token.access_token().expose_secret().to_owned()
 }
 
-/// What a browser does with a login URL: shows the page, sends its form, and is sent elsewhere. Gives where to.
+/// What a browser does with a login URL: logs in there, answers the page, and is sent elsewhere. Gives where to.
 async fn browse(url: &str, decision: &str) -> String {
     let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
-    let page = browser.get(url).send().await.unwrap();
-    assert_eq!(page.status(), 200);
-    let page = page.text().await.unwrap();
-    let value = |before: &str| page.split_once(before).unwrap().1.split_once('"').unwrap().0.to_owned();
-    let form = form_urlencoded::Serializer::new(String::new())
-        .append_pair("ticket", &value("name=\"ticket\" value=\""))
-        .append_pair("user", &value("<option value=\""))
-        .append_pair("decision", decision)
-        .finish();
     let action = url.split_once('?').unwrap().0;
-    let request = browser.post(action).header("content-type", "application/x-www-form-urlencoded").body(form);
-    let answer = request.send().await.unwrap();
-    assert_eq!(answer.status(), 303);
+    let form = async |cookie: &str, field: &str| {
+        let page = browser.get(url).header("cookie", cookie).send().await.unwrap();
+        assert_eq!(page.status(), 200);
+        let page = page.text().await.unwrap();
+        let value = |before: &str| page.split_once(before).unwrap().1.split_once('"').unwrap().0.to_owned();
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("ticket", &value("name=\"ticket\" value=\""));
+        if field == "user" {
+            form.append_pair(field, &value("name=\"user\" value=\""))
+        } else {
+            form.append_pair(field, decision)
+        };
+        form.finish()
+    };
+    let send = async |to: &str, cookie: &str, form: String| {
+        let request = browser.post(to).header("cookie", cookie).header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.body(form).send().await.unwrap();
+        assert_eq!(answer.status(), 303);
+        answer
+    };
+    let answer = send(&format!("{action}/login"), "", form("", "user").await).await;
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let answer = send(action, &cookie, form(&cookie, "decision").await).await;
     answer.headers()["location"].to_str().unwrap().to_owned()
 }
 

@@ -99,6 +99,8 @@ routes! {
     PrakerjaConsent, prakerja_consent, Prakerja, GET, "/consent-sso";
     /// The buttons of Prakerja's consent page.
     PrakerjaDecision, prakerja_decision, Prakerja, POST, "/consent-sso";
+    /// The login on the way to Prakerja's consent page, and the logout there.
+    PrakerjaLogin, prakerja_login, Prakerja, POST, "/consent-sso/login";
     /// Prakerja's code exchange.
     PrakerjaToken, prakerja_token, Prakerja, POST, "/api/v1/oauth/token";
     /// Prakerja's refresh.

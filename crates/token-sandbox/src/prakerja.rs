@@ -30,6 +30,7 @@ pub(crate) use consent::{Decision, decide_without_click, is_address};
 pub(crate) fn router() -> Router<Arc<Shared>> {
     Router::new()
         .route(Route::PrakerjaConsent.path(), get(consent::show).post(consent::decide))
+        .route(Route::PrakerjaLogin.path(), post(consent::log_in))
         .route(Route::PrakerjaToken.path(), post(token::exchange))
         .route(Route::PrakerjaRefresh.path(), post(token::refresh))
         .route(Route::PrakerjaAuthorize.path(), get(signed::authorize))
@@ -45,8 +46,10 @@ pub(crate) struct Prakerja {
     more_clients: Vec<PrakerjaCredentials>,
     pub(crate) users: Vec<PrakerjaUser>,
     key: hmac::Key,
-    /// Consent pages that were shown and not answered, by ticket.
-    pending: Store<consent::Asked>,
+    /// Pages that were shown and not answered, by ticket.
+    pending: Store<consent::Shown>,
+    /// The ids of the users who are logged in, by what their browser's cookie says.
+    logins: Store<String>,
     /// The newest code of each user and client, by [`code_key`].
     codes: Store<token::Code>,
     /// Refresh families by id.
@@ -65,6 +68,7 @@ impl Prakerja {
             users: PrakerjaUser::invent()?,
             key: random::token_key()?,
             pending: Store::new(),
+            logins: Store::new(),
             codes: Store::new(),
             families: Store::new(),
             tokens: Store::new(),

@@ -1,4 +1,4 @@
-//! The consent page: who may ask, what was asked, what the person answered.
+//! The consent page: who may ask, who is logged in, what was asked, what the person answered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,12 +6,13 @@ use std::time::Duration;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::header::LOCATION;
-use http::{HeaderValue, StatusCode, Uri};
+use http::header::{COOKIE, LOCATION, SET_COOKIE};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Deserialize;
 
-use crate::count::Outcome;
+use crate::count::{Outcome, Route};
+use crate::credentials::PrakerjaUser;
 use crate::front::is_loopback;
 use crate::jwt;
 use crate::random;
@@ -27,6 +28,12 @@ const SCOPES: [&str; 4] = ["name", "email", "prakerjaid", "notelp"];
 
 /// How long a page that was shown can be answered.
 const TICKET_LIFETIME: Duration = Duration::from_secs(10 * 60);
+
+/// How long a browser stays logged in at the sandbox's Prakerja.
+const LOGIN_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Says who is logged in. A browser keeps one jar for all ports of a host, so the name is not one that an application would take.
+const LOGIN_COOKIE: &str = "sandbox-prakerja-login";
 
 /// What JavaScript's `encodeURIComponent` leaves alone.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -51,6 +58,15 @@ pub(super) struct Asked {
     pub(super) state: String,
 }
 
+/// A page that was shown and not answered.
+pub(super) struct Shown {
+    asked: Asked,
+    /// The query that it was asked with, as it came.
+    query: String,
+    /// Who was asked for consent. `None`: the page asked for a login.
+    user: Option<String>,
+}
+
 /// What the person answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -59,10 +75,11 @@ pub(crate) enum Decision {
     Deny,
 }
 
-pub(super) async fn show(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
+pub(super) async fn show(State(shared): State<Arc<Shared>>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
     let now = shared.clock.now();
+    let query = query.unwrap_or_default();
     let mut prakerja = lock(&shared.prakerja);
-    let asked = match prakerja.check_consent(query.as_deref().unwrap_or_default()) {
+    let asked = match prakerja.check_consent(&query) {
         Ok(asked) => asked,
         Err(refusal) => return page::refused(refusal),
     };
@@ -73,37 +90,70 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>, RawQuery(query): Raw
     let Ok(ticket) = random::hex::<32>() else {
         return page::refused(super::CANNOT_MINT);
     };
-    let response = page::ask(&asked, &ticket, &prakerja.users);
-    prakerja.pending.insert(now, ticket, now.after(TICKET_LIFETIME), asked);
+    let user = prakerja.logged_in(now, &headers);
+    let response = match user {
+        Some(user) => page::ask(&asked, &ticket, user),
+        None => page::log_in(&asked, &ticket, &prakerja.users),
+    };
+    let user = user.map(|user| user.id().to_owned());
+    prakerja.pending.insert(now, ticket, now.after(TICKET_LIFETIME), Shown { asked, query, user });
     response
 }
 
-pub(super) async fn decide(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+/// Logs the browser in as the user who was chosen, or out when none was, and shows the page anew.
+pub(super) async fn log_in(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
     let now = shared.clock.now();
-    let mut ticket = String::new();
-    let mut user = String::new();
-    let mut decision = None;
-    for (name, value) in form_urlencoded::parse(&body) {
-        match (name.as_ref(), value.as_ref()) {
-            ("ticket", value) => value.clone_into(&mut ticket),
-            ("user", value) => value.clone_into(&mut user),
-            ("decision", "allow") => decision = Some(Decision::Allow),
-            ("decision", "deny") => decision = Some(Decision::Deny),
-            _ => {}
-        }
-    }
-    let Some(decision) = decision else {
+    let [ticket, user] = fields(&body, ["ticket", "user"]);
+    let mut prakerja = lock(&shared.prakerja);
+    let Some(shown) = prakerja.take(now, &ticket) else {
         return page::refused(INPUT);
+    };
+    if !user.is_empty() && !prakerja.users.iter().any(|known| known.id() == user) {
+        return page::refused(USER_UNKNOWN);
+    }
+    if let Some(old) = login_of(&headers) {
+        prakerja.logins.remove(old);
+    }
+    let attributes = format!("HttpOnly; SameSite=Lax; Path={}", Route::PrakerjaConsent.path());
+    let cookie = if user.is_empty() {
+        format!("{LOGIN_COOKIE}=; Max-Age=0; {attributes}")
+    } else {
+        // A new name at each login: one that was known before is worth nothing after it.
+        let Ok(login) = random::hex::<32>() else {
+            return page::refused(super::CANNOT_MINT);
+        };
+        let cookie = format!("{LOGIN_COOKIE}={login}; {attributes}");
+        prakerja.logins.insert(now, login, now.after(LOGIN_LIFETIME), user);
+        cookie
+    };
+    let back = format!("{}?{}", Route::PrakerjaConsent.path(), shown.query);
+    let (Ok(back), Ok(cookie)) = (HeaderValue::try_from(back), HeaderValue::try_from(cookie)) else {
+        return page::refused(INPUT);
+    };
+    let mut response = (StatusCode::SEE_OTHER, [(LOCATION, back), (SET_COOKIE, cookie)]).into_response();
+    page::harden(&mut response);
+    response.extensions_mut().insert(Outcome("ok"));
+    response
+}
+
+pub(super) async fn decide(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    let now = shared.clock.now();
+    let [ticket, decision] = fields(&body, ["ticket", "decision"]);
+    let decision = match decision.as_str() {
+        "allow" => Decision::Allow,
+        "deny" => Decision::Deny,
+        _ => return page::refused(INPUT),
     };
     let mut prakerja = lock(&shared.prakerja);
-    // Taken out before anything else is looked at: a ticket is good for one answer.
-    let Some((ends, asked)) = prakerja.pending.remove(&ticket) else {
+    let Some(shown) = prakerja.take(now, &ticket) else {
         return page::refused(INPUT);
     };
-    if now >= ends {
-        return page::refused(INPUT);
-    }
-    redirect(prakerja.answer(now, &asked, decision, &user), decision)
+    // The answer is that of the person who was asked, and only while they are logged in.
+    let user = prakerja.logged_in(now, &headers).map(|user| user.id().to_owned());
+    let Some(user) = user.filter(|user| shown.user.as_ref() == Some(user)) else {
+        return page::refused(USER_UNKNOWN);
+    };
+    redirect(prakerja.answer(now, &shown.asked, decision, &user), decision)
 }
 
 /// Answers the consent page of `query` for `user` (or the first one) and gives the address to which the browser is sent.
@@ -143,6 +193,17 @@ impl Prakerja {
         Ok(asked)
     }
 
+    /// The page with this ticket. Taken out before anything else is looked at: a ticket is good for one answer.
+    fn take(&mut self, now: Time, ticket: &str) -> Option<Shown> {
+        self.pending.remove(ticket).filter(|(ends, _)| now < *ends).map(|(_, shown)| shown)
+    }
+
+    /// Who is logged in with this browser.
+    fn logged_in(&self, now: Time, headers: &HeaderMap) -> Option<&PrakerjaUser> {
+        let (ends, id) = self.logins.get(login_of(headers)?)?;
+        self.users.iter().find(|user| now < ends && user.id() == id)
+    }
+
     /// The address to which the browser goes next.
     fn answer(&mut self, now: Time, asked: &Asked, decision: Decision, user_id: &str) -> Result<String, Refusal> {
         if decision == Decision::Deny {
@@ -177,6 +238,20 @@ impl Prakerja {
         self.codes.insert(now, key, ends, Code { id, scopes: asked.scopes.clone() });
         Ok(location)
     }
+}
+
+/// The login that the browser's cookie names.
+fn login_of(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    cookies.flat_map(|value| value.split(';')).find_map(|cookie| cookie.trim().strip_prefix(LOGIN_COOKIE)?.strip_prefix('='))
+}
+
+/// The fields of a form with these names, the last of each; empty where there is none.
+fn fields<const N: usize>(body: &[u8], names: [&str; N]) -> [String; N] {
+    names.map(|name| {
+        let values = form_urlencoded::parse(body).filter(|(key, _)| key == name);
+        values.last().map(|(_, value)| value.into_owned()).unwrap_or_default()
+    })
 }
 
 /// Query parameters, decoded once.

@@ -14,31 +14,69 @@ use super::Refusal;
 use super::consent::{Asked, origin};
 
 const STYLE: &str = "\
-body{font-family:system-ui,sans-serif;line-height:1.5;margin:0;background:#f4f5f7;color:#1c1e21}\
-main{max-width:28rem;margin:4rem auto;padding:2rem;background:#fff;border:1px solid #d5d9df;border-radius:.5rem}\
-h1{font-size:1.3rem;margin-top:0}\
-select,button{font:inherit;padding:.5rem 1rem}\
-button{border:1px solid #0a5c9e;border-radius:.3rem;background:#0a5c9e;color:#fff;margin-right:.5rem}\
-button[value=deny]{background:#fff;color:#0a5c9e}\
-.note{font-size:.9rem;color:#5a626d;border-top:1px solid #d5d9df;margin-top:2rem;padding-top:1rem}";
+*{box-sizing:border-box}\
+body{font-family:system-ui,sans-serif;line-height:1.5;margin:0;padding:1rem;background:#eef1f5;color:#1c2430}\
+main{max-width:27rem;margin:2rem auto;padding:1.75rem;background:#fff;border:1px solid #d3d9e2;border-radius:.75rem}\
+.place{margin:0 0 1.25rem;font-size:.85rem;font-weight:600;letter-spacing:.02em;color:#0a5c9e}\
+h1{font-size:1.35rem;line-height:1.3;margin:0 0 .75rem}\
+p,ul{margin:.75rem 0}\
+ul{padding-left:1.25rem}\
+address{font-style:normal;padding:.6rem .9rem;background:#f4f6f9;border-radius:.5rem}\
+address span,button span{display:block;font-size:.85rem;font-weight:400;color:#566273;overflow-wrap:anywhere}\
+button{font:inherit;font-weight:600;display:block;width:100%;margin:.6rem 0 0;padding:.7rem 1rem;border:1px solid #0a5c9e;border-radius:.5rem;background:#fff;color:#0a5c9e;cursor:pointer}\
+button:hover{background:#f0f6fb}\
+button:focus-visible{outline:3px solid #7db8e8;outline-offset:2px}\
+button[value=allow]{background:#0a5c9e;color:#fff}\
+button[value=allow]:hover{background:#084a80}\
+button[name=user]{text-align:left;color:#1c2430;border-color:#b6c0cd}\
+button.quiet{border:0;padding:.4rem;font-weight:400;text-align:center;color:#0a5c9e}\
+code{overflow-wrap:anywhere}\
+.note{font-size:.85rem;color:#566273;border-top:1px solid #d3d9e2;margin:1.5rem 0 0;padding-top:1rem}";
 
-/// The page that asks.
-pub(super) fn ask(asked: &Asked, ticket: &str, users: &[PrakerjaUser]) -> Response {
+/// The page that asks who is there.
+pub(super) fn log_in(asked: &Asked, ticket: &str, users: &[PrakerjaUser]) -> Response {
+    let users: String = users
+        .iter()
+        .map(|user| {
+            let [id, name, email] = [user.id(), user.name(), user.email()].map(escape);
+            format!("<button type=\"submit\" name=\"user\" value=\"{id}\">{name}<span>{email}</span></button>")
+        })
+        .collect();
+    let body = format!(
+        "<h1>Masuk ke Prakerja</h1>\
+         <p>untuk melanjutkan ke {client}. Pilih akun Anda:</p>\
+         <form method=\"post\" action=\"{action}\">\
+         <input type=\"hidden\" name=\"ticket\" value=\"{ticket}\">{users}</form>",
+        client = escape(&asked.client_name),
+        action = Route::PrakerjaLogin.path(),
+        ticket = escape(ticket),
+    );
+    let mut response = document("Masuk", &body).into_response();
+    harden(&mut response);
+    set_policy(&mut response, "'self'");
+    response.extensions_mut().insert(Outcome("ok"));
+    response
+}
+
+/// The page that asks for consent.
+pub(super) fn ask(asked: &Asked, ticket: &str, user: &PrakerjaUser) -> Response {
     let client = escape(&asked.client_name);
     let scopes: String = asked.scopes.iter().map(|scope| format!("<li>{}</li>", escape(label(scope)))).collect();
-    let users: String =
-        users.iter().map(|user| format!("<option value=\"{}\">{}</option>", escape(user.id()), escape(user.name()))).collect();
     let body = format!(
         "<h1>Izinkan {client} masuk dengan akun Anda?</h1>\
-         <p>{client} meminta data berikut:</p><ul>{scopes}</ul>\
+         <address>{name}<span>{email}</span></address>\
+         <p>{client} akan menerima data berikut:</p><ul>{scopes}</ul>\
          <form method=\"post\" action=\"{action}\">\
          <input type=\"hidden\" name=\"ticket\" value=\"{ticket}\">\
-         <p><label>Masuk sebagai <select name=\"user\">{users}</select></label></p>\
-         <p><button type=\"submit\" name=\"decision\" value=\"allow\">Izinkan</button>\
-         <button type=\"submit\" name=\"decision\" value=\"deny\">Tolak</button></p>\
+         <button type=\"submit\" name=\"decision\" value=\"allow\">Izinkan</button>\
+         <button type=\"submit\" name=\"decision\" value=\"deny\">Tolak</button>\
+         <button type=\"submit\" class=\"quiet\" formaction=\"{switch}\">Ganti akun</button>\
          </form>\
-         <p>Setelah diizinkan, peramban kembali ke {redirect}.</p>",
+         <p class=\"note\">Setelah diizinkan, peramban kembali ke <code>{redirect}</code>.</p>",
+        name = escape(user.name()),
+        email = escape(user.email()),
         action = Route::PrakerjaDecision.path(),
+        switch = Route::PrakerjaLogin.path(),
         ticket = escape(ticket),
         redirect = escape(&asked.redirect_uri),
     );
@@ -88,13 +126,13 @@ fn document(title: &str, body: &str) -> Html<String> {
         "<!doctype html><html lang=\"id\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
          <title>{title} – kotak pasir</title><style>{STYLE}</style></head>\
-         <body><main>{body}<p class=\"note\">Ini kotak pasir untuk uji coba di komputer Anda sendiri, bukan layanan Prakerja. Orang dan datanya rekaan.</p></main></body></html>"
+         <body><main><p class=\"place\">Prakerja (kotak pasir)</p>{body}<p class=\"note\">Ini kotak pasir untuk uji coba di komputer Anda sendiri, bukan layanan Prakerja. Orang dan datanya rekaan.</p></main></body></html>"
     ))
 }
 
 fn label(scope: &str) -> &str {
     match scope {
-        "name" => "nama",
+        "name" => "nama lengkap",
         "email" => "alamat surel",
         "prakerjaid" => "nomor Prakerja",
         "notelp" => "nomor telepon",

@@ -44,14 +44,14 @@ pub(crate) fn login_url(sandbox: &Sandbox, login: Login<'_>) -> String {
     format!("{}?{query}", sandbox.prakerja_consent_url())
 }
 
-/// What the browser gets: status, headers, text.
-async fn open(url: &str) -> (StatusCode, HeaderMap, String) {
-    let response = client().get(url).send().await.unwrap();
+/// What the browser gets: status, headers, text. `cookie` may be empty.
+async fn open(url: &str, cookie: &str) -> (StatusCode, HeaderMap, String) {
+    let response = client().get(url).header("cookie", cookie).send().await.unwrap();
     (response.status(), response.headers().clone(), response.text().await.unwrap())
 }
 
-async fn ticket(url: &str) -> String {
-    let page = client().get(url).send().await.unwrap().text().await.unwrap();
+async fn ticket(url: &str, cookie: &str) -> String {
+    let (_, _, page) = open(url, cookie).await;
     between(&page, "name=\"ticket\" value=\"", "\"").to_owned()
 }
 
@@ -59,9 +59,28 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
     text.split_once(start).and_then(|(_, rest)| rest.split_once(end)).map(|(found, _)| found).unwrap()
 }
 
-async fn press(sandbox: &Sandbox, ticket: &str, decision: &str) -> Response {
-    let form = [("ticket", ticket), ("decision", decision), ("user", sandbox.prakerja_users()[0].id())];
-    client().post(sandbox.prakerja_consent_url()).form(&form).send().await.unwrap()
+/// Presses the button of a user on the login page, or "Ganti akun" where `user` is empty.
+async fn choose(sandbox: &Sandbox, ticket: &str, user: &str, cookie: &str) -> Response {
+    let url = format!("{}/login", sandbox.prakerja_consent_url());
+    client().post(url).header("cookie", cookie).form(&[("ticket", ticket), ("user", user)]).send().await.unwrap()
+}
+
+/// Logs in as the first user on the way to the page of `url`. Gives the browser's cookie.
+async fn log_in(sandbox: &Sandbox, url: &str) -> String {
+    let response = choose(sandbox, &ticket(url, "").await, sandbox.prakerja_users()[0].id(), "").await;
+    assert_eq!(response.status(), 303);
+    cookie(&response)
+}
+
+/// The cookie that an answer sets, as the browser sends it back.
+fn cookie(response: &Response) -> String {
+    let cookie = response.headers()["set-cookie"].to_str().unwrap();
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+async fn press(sandbox: &Sandbox, ticket: &str, decision: &str, cookie: &str) -> Response {
+    let form = [("ticket", ticket), ("decision", decision)];
+    client().post(sandbox.prakerja_consent_url()).header("cookie", cookie).form(&form).send().await.unwrap()
 }
 
 fn location(response: &Response) -> &str {
@@ -71,8 +90,8 @@ fn location(response: &Response) -> &str {
 #[tokio::test]
 async fn the_page_asks_in_indonesian_and_is_hardened() {
     let sandbox = Sandbox::start().await.unwrap();
-    let (status, headers, page) =
-        open(&login_url(&sandbox, Login { scope: "name email prakerjaid notelp", ..Login::default() })).await;
+    let url = login_url(&sandbox, Login { scope: "name email prakerjaid notelp", ..Login::default() });
+    let (status, headers, page) = open(&url, &log_in(&sandbox, &url).await).await;
     assert_eq!(status, 200);
     assert_eq!(headers["content-type"], "text/html; charset=utf-8");
     assert_eq!(headers["referrer-policy"], "no-referrer");
@@ -81,18 +100,83 @@ async fn the_page_asks_in_indonesian_and_is_hardened() {
     let policy = headers["content-security-policy"].to_str().unwrap();
     assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
     assert!(policy.contains("form-action 'self' http://127.0.0.1:8080;"), "{policy}");
-    for part in ["lang=\"id\"", "Izinkan", "Tolak", "nomor telepon", "alamat surel", "Lembaga Contoh &amp; Rekan"] {
+    for part in ["lang=\"id\"", "Izinkan", "Tolak", "nomor telepon", "alamat surel", "Lembaga Contoh &amp; Rekan", "Siti Contoh"]
+    {
         assert!(page.contains(part), "{part}: {page}");
     }
     assert!(!page.contains("<script"), "{page}");
 }
 
 #[tokio::test]
+async fn a_browser_that_is_not_logged_in_is_asked_who_it_is_and_remembered() {
+    let (builder, clock) = builder();
+    let sandbox = builder.start().await.unwrap();
+    let url = login_url(&sandbox, Login::default());
+    let (status, headers, page) = open(&url, "").await;
+    assert_eq!(status, 200);
+    assert!(headers["content-security-policy"].to_str().unwrap().contains("form-action 'self';"));
+    for part in ["Masuk ke Prakerja", "Siti Contoh", "Budi Contoh", "Lembaga Contoh &amp; Rekan"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!page.contains("Izinkan"), "{page}");
+
+    let budi = sandbox.prakerja_users()[1].id();
+    let response = choose(&sandbox, &ticket(&url, "").await, budi, "").await;
+    assert_eq!(response.status(), 303);
+    assert!(sandbox.prakerja_consent_url().starts_with(sandbox.prakerja_base_url()));
+    assert_eq!(format!("{}{}", sandbox.prakerja_base_url(), location(&response)), url);
+    let attributes = response.headers()["set-cookie"].to_str().unwrap().split_once("; ").unwrap().1;
+    assert_eq!(attributes, "HttpOnly; SameSite=Lax; Path=/consent-sso");
+
+    // Remembered: the next login asks for consent alone, until the cookie has had its time.
+    let cookie = cookie(&response);
+    for _ in 0..2 {
+        let (_, _, page) = open(&url, &format!("other=1; {cookie}")).await;
+        assert!(page.contains("Izinkan") && page.contains("Budi Contoh") && !page.contains("Siti"), "{page}");
+    }
+    let response = press(&sandbox, &ticket(&url, &cookie).await, "allow", &cookie).await;
+    assert!(location(&response).contains("code="));
+    clock.advance(Duration::from_secs(7 * 24 * 3_600));
+    assert!(open(&url, &cookie).await.2.contains("Masuk ke Prakerja"));
+    assert_eq!(sandbox.requests().prakerja_login, 1);
+}
+
+#[tokio::test]
+async fn who_changes_the_account_is_logged_out_on_the_server() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let url = login_url(&sandbox, Login::default());
+    let cookie = log_in(&sandbox, &url).await;
+    let old = ticket(&url, &cookie).await;
+    let response = choose(&sandbox, &ticket(&url, &cookie).await, "", &cookie).await;
+    assert_eq!(response.status(), 303);
+    assert!(response.headers()["set-cookie"].to_str().unwrap().contains("=; Max-Age=0; "));
+    assert!(open(&url, &cookie).await.2.contains("Masuk ke Prakerja"));
+    // The page that still shows the old account decides nothing any more.
+    assert_eq!(press(&sandbox, &old, "allow", &cookie).await.status(), 400);
+    assert_eq!(choose(&sandbox, &ticket(&url, "").await, "nobody", "").await.status(), 400);
+    assert_eq!(choose(&sandbox, "guessed", sandbox.prakerja_users()[0].id(), "").await.status(), 400);
+}
+
+#[tokio::test]
+async fn nobody_answers_for_another_browser() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let url = login_url(&sandbox, Login::default());
+    let siti = log_in(&sandbox, &url).await;
+    let response = choose(&sandbox, &ticket(&url, "").await, sandbox.prakerja_users()[1].id(), "").await;
+    for other in [cookie(&response).as_str(), "", "sandbox-prakerja-login=guessed"] {
+        assert_eq!(press(&sandbox, &ticket(&url, &siti).await, "allow", other).await.status(), 400);
+    }
+    // A page that asked for a login is no page that asked for consent.
+    assert_eq!(press(&sandbox, &ticket(&url, "").await, "allow", &siti).await.status(), 400);
+}
+
+#[tokio::test]
 async fn allow_leads_to_the_callback_with_code_and_state() {
     let sandbox = Sandbox::start().await.unwrap();
     let login = Login { state: "a b&c=ü", redirect_uri: "http://127.0.0.1:9/callback?tenant=7", ..Login::default() };
-    let ticket = ticket(&login_url(&sandbox, login)).await;
-    let response = press(&sandbox, &ticket, "allow").await;
+    let url = login_url(&sandbox, login);
+    let cookie = log_in(&sandbox, &url).await;
+    let response = press(&sandbox, &ticket(&url, &cookie).await, "allow", &cookie).await;
     assert_eq!(response.status(), 303);
     assert_eq!(response.headers()["referrer-policy"], "no-referrer");
     let location = location(&response);
@@ -102,19 +186,21 @@ async fn allow_leads_to_the_callback_with_code_and_state() {
     let client_id = sandbox.prakerja_credentials().client_id();
     let answer = crate::prakerja::post(&sandbox, "/api/v1/oauth/token", Some(client_id), json!({"code": code}).to_string()).await;
     assert_eq!(answer.0, 200);
-    assert_eq!((sandbox.requests().prakerja_consent, sandbox.requests().prakerja_decision), (1, 1));
+    let requests = sandbox.requests();
+    assert_eq!((requests.prakerja_login, requests.prakerja_consent, requests.prakerja_decision), (1, 2, 1));
 }
 
 #[tokio::test]
 async fn deny_leads_to_the_login_page_without_state_unless_mild() {
     let sandbox = Sandbox::start().await.unwrap();
     let url = login_url(&sandbox, Login::default());
-    let response = press(&sandbox, &ticket(&url).await, "deny").await;
+    let cookie = log_in(&sandbox, &url).await;
+    let response = press(&sandbox, &ticket(&url, &cookie).await, "deny", &cookie).await;
     assert_eq!((response.status().as_u16(), location(&response)), (303, "http://127.0.0.1:8080/login"));
     assert_eq!(sandbox.outcomes(Route::PrakerjaDecision)["denied"], 1);
 
     sandbox.configure_prakerja(|settings| settings.state_on_denial = true);
-    let response = press(&sandbox, &ticket(&url).await, "deny").await;
+    let response = press(&sandbox, &ticket(&url, &cookie).await, "deny", &cookie).await;
     assert_eq!(location(&response), "http://127.0.0.1:8080/login?error=access_denied&state=state-1");
     assert_eq!(sandbox.deny_consent(&url).unwrap(), "http://127.0.0.1:8080/login?error=access_denied&state=state-1");
 }
@@ -122,10 +208,12 @@ async fn deny_leads_to_the_login_page_without_state_unless_mild() {
 #[tokio::test]
 async fn a_ticket_is_good_for_one_answer() {
     let sandbox = Sandbox::start().await.unwrap();
-    let ticket = ticket(&login_url(&sandbox, Login::default())).await;
-    assert_eq!(press(&sandbox, &ticket, "allow").await.status(), 303);
+    let url = login_url(&sandbox, Login::default());
+    let cookie = log_in(&sandbox, &url).await;
+    let ticket = ticket(&url, &cookie).await;
+    assert_eq!(press(&sandbox, &ticket, "allow", &cookie).await.status(), 303);
     for ticket in [ticket.as_str(), "", "guessed"] {
-        let response = press(&sandbox, ticket, "allow").await;
+        let response = press(&sandbox, ticket, "allow", &cookie).await;
         assert_eq!(response.status(), 400);
         assert!(response.headers().get("location").is_none());
     }
@@ -136,21 +224,23 @@ async fn a_ticket_ends_with_its_time_and_needs_an_answer() {
     let (builder, clock) = builder();
     let sandbox = builder.start().await.unwrap();
     let url = login_url(&sandbox, Login::default());
-    let old = ticket(&url).await;
+    let cookie = log_in(&sandbox, &url).await;
+    let old = ticket(&url, &cookie).await;
     clock.advance(Duration::from_secs(600));
-    assert_eq!(press(&sandbox, &old, "allow").await.status(), 400);
-    let new = ticket(&url).await;
-    assert_eq!(press(&sandbox, &new, "perhaps").await.status(), 400);
-    assert_eq!(press(&sandbox, &new, "allow").await.status(), 303);
+    assert_eq!(press(&sandbox, &old, "allow", &cookie).await.status(), 400);
+    let new = ticket(&url, &cookie).await;
+    assert_eq!(press(&sandbox, &new, "perhaps", &cookie).await.status(), 400);
+    assert_eq!(press(&sandbox, &new, "allow", &cookie).await.status(), 303);
 }
 
 #[tokio::test]
 async fn nothing_from_outside_becomes_markup() {
     let sandbox = Sandbox::start().await.unwrap();
     let login = Login { redirect_uri: "http://127.0.0.1/cb?x='&y=&amp;", ..Login::default() };
-    let (status, _, page) = open(&login_url(&sandbox, login)).await;
+    let url = login_url(&sandbox, login);
+    let (status, _, page) = open(&url, &log_in(&sandbox, &url).await).await;
     assert_eq!(status, 200);
-    assert!(page.contains("http://127.0.0.1/cb?x=&#39;&amp;y=&amp;amp;."), "{page}");
+    assert!(page.contains("http://127.0.0.1/cb?x=&#39;&amp;y=&amp;amp;<"), "{page}");
 
     // What is refused is not shown at all.
     let markup = "<script>alert(1)</script>";
@@ -162,7 +252,7 @@ async fn nothing_from_outside_becomes_markup() {
         right.replace("client_id=", &format!("client_id={markup}")),
     ];
     for url in cases {
-        let (status, _, page) = open(&url).await;
+        let (status, _, page) = open(&url, "").await;
         assert_eq!(status, 400, "{url}");
         assert!(!page.contains("alert"), "{page}");
     }
@@ -188,7 +278,7 @@ async fn a_wrong_login_url_is_refused_with_a_page_and_never_redirected() {
         (login_url(&sandbox, Login { login_uri: "https://lp.example/login", ..Login::default() }), "ERROAUTH4046"),
     ];
     for (url, code) in cases {
-        let (status, headers, page) = open(&url).await;
+        let (status, headers, page) = open(&url, "").await;
         assert_eq!(status, 400, "{url}");
         assert!(headers.get("location").is_none(), "{url}");
         assert!(page.contains(&format!("<code>{code}</code>")), "{url}: {page}");
