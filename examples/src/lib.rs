@@ -1,4 +1,6 @@
-//! What the programs in `examples/` share: calling a protected resource, and a browser small enough to read.
+//! What the programs in `examples/` share: calling a protected resource, a browser small enough to read, and a web application to copy.
+
+pub mod prakerja_login;
 
 use http::header::{AUTHORIZATION, COOKIE, HeaderName, LOCATION, SET_COOKIE};
 use http::{HeaderValue, Method, Uri};

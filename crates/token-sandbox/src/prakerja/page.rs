@@ -31,7 +31,9 @@ button[value=allow]:hover{background:#084a80}\
 button[name=user]{text-align:left;color:#1c2430;border-color:#b6c0cd}\
 button.quiet{border:0;padding:.4rem;font-weight:400;text-align:center;color:#0a5c9e}\
 code{overflow-wrap:anywhere}\
-.note{font-size:.85rem;color:#566273;border-top:1px solid #d3d9e2;margin:1.5rem 0 0;padding-top:1rem}";
+.note{font-size:.85rem;color:#566273;border-top:1px solid #d3d9e2;margin:1.5rem 0 0;padding-top:1rem}\
+.note+.note{border:0;margin:0;padding-top:.5rem}\
+@media(max-width:32rem){body{padding:.5rem}main{margin:0 auto;padding:1.25rem}}";
 
 /// The page that asks who is there.
 pub(super) fn log_in(asked: &Asked, ticket: &str, users: &[PrakerjaUser]) -> Response {
@@ -44,7 +46,7 @@ pub(super) fn log_in(asked: &Asked, ticket: &str, users: &[PrakerjaUser]) -> Res
         .collect();
     let body = format!(
         "<h1>Masuk ke Prakerja</h1>\
-         <p>untuk melanjutkan ke {client}. Pilih akun Anda:</p>\
+         <p>Untuk melanjutkan ke {client}, pilih akun Anda:</p>\
          <form method=\"post\" action=\"{action}\">\
          <input type=\"hidden\" name=\"ticket\" value=\"{ticket}\">{users}</form>",
         client = escape(&asked.client_name),
