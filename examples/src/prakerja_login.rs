@@ -132,14 +132,16 @@ async fn ask_profile(app: &App, visitor: &Visitor) -> Result<(Profile, Token), E
     Ok((answer?, token))
 }
 
-/// Ends the visit here and the user's session with its tokens.
+/// Ends the visit, and then the user's session with its tokens.
 async fn log_out(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    if let Some(visitor) = app.visitors.find(&headers)
+    let visitor = app.visitors.find(&headers);
+    let cookie = app.visitors.log_out(&headers);
+    if let Some(visitor) = visitor
         && let Err(error) = app.settings.sessions.log_out(&visitor.user_id).await
     {
         tell(&error);
     }
-    redirect("/", [app.visitors.log_out(&headers)])
+    redirect("/", [cookie])
 }
 
 impl App {

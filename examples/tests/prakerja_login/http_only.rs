@@ -130,7 +130,7 @@ async fn after_logout_the_visit_and_the_tokens_are_dead_on_the_server() {
     assert_eq!(visitor.cookie("kunjungan"), None);
 
     visitor.set_cookie("kunjungan", &id);
-    visitor.open("/").await.shows("Masuk dengan Prakerja");
+    visitor.open("/").await.shows("Selamat datang");
     assert_eq!(visitor.open("/profil").await.status, 401);
     // The same user in another browser has no tokens any more, and is told so.
     let page = elsewhere.open("/").await;
