@@ -98,6 +98,11 @@ impl Browser {
         self.tab.find(By::Tag("main")).await.unwrap().text().await.unwrap()
     }
 
+    /// Waits for a page with this text.
+    pub(crate) async fn shows(&self, text: &str) {
+        self.find(&format!("//main[contains(., '{text}')]")).await;
+    }
+
     async fn find(&self, xpath: &str) -> WebElement {
         match self.tab.query(By::XPath(xpath)).wait(PATIENCE, Duration::from_millis(50)).first().await {
             Ok(found) => found,
