@@ -168,6 +168,8 @@ fn package() -> Result<(), String> {
         "--exclude",
         "interleavings",
         "--exclude",
+        "trials",
+        "--exclude",
         "xtask",
         "--no-verify",
         "--allow-dirty",
