@@ -2,6 +2,7 @@
 
 mod flight;
 mod held;
+mod landing;
 mod observer;
 mod policy;
 #[cfg_attr(token_core_shuttle, path = "../interleavings/src/runtime.rs")]
@@ -23,12 +24,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::HeaderValue;
 
-use self::flight::{Answer, Flight, FlightHandle, Landing};
+use self::flight::{Flight, FlightHandle};
 #[cfg(feature = "sessions")]
 pub(crate) use self::flight::{caught, within};
 #[cfg(not(feature = "sessions"))]
 use self::flight::{caught, within};
 use self::held::Held;
+use self::landing::{Answer, Landing};
 pub use self::observer::{CacheEvent, Observer};
 pub use self::policy::CachePolicy;
 #[cfg(not(token_core_shuttle))]
@@ -417,14 +419,13 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
             };
             match answer {
                 // What it brought is in its place, and is looked at there: it may be over or refused by now.
-                Some(Answer::Landed) => {
+                Answer::Landed => {
                     let held = shared.current.load();
                     if let Some(token) = self.surely_fresh(&held) {
                         return Ok(token.clone());
                     }
                 }
-                Some(Answer::Failed(error)) => return self.usable(true).ok_or_else(|| error.clone()),
-                None => return Err(shared.policy.error(ErrorKind::Internal, Remedy::Retry, flight::LOST)),
+                Answer::Failed(error) => return self.usable(true).ok_or_else(|| error.clone()),
             }
         }
     }

@@ -22,13 +22,15 @@ struct Inner {
     id: RuntimeId,
     /// `None` after its end. Never held where shuttle may go on with another thread, so it need not be shuttle's.
     tasks: Mutex<Option<Vec<JoinHandle<()>>>>,
+    /// Tasks that were let go, and may not have come to their end. Held as the others are.
+    let_go: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Runtime {
     /// A runtime with a number of its own.
     #[must_use]
     pub fn new(number: usize) -> Self {
-        Self(Arc::new(Inner { id: RuntimeId(number), tasks: Mutex::new(Some(Vec::new())) }))
+        Self(Arc::new(Inner { id: RuntimeId(number), tasks: Mutex::new(Some(Vec::new())), let_go: Mutex::default() }))
     }
 
     /// Makes it the runtime of this thread.
@@ -39,15 +41,21 @@ impl Runtime {
     /// Lets its tasks go at the next point where they wait, and those that come later at once, as Tokio does.
     pub fn end(&self) {
         let tasks = self.tasks().take();
-        for task in tasks.iter().flatten() {
-            task.abort();
+        for task in tasks.into_iter().flatten() {
+            self.let_go(task);
         }
+    }
+
+    fn let_go(&self, task: JoinHandle<()>) {
+        task.abort();
+        self.0.let_go.lock().unwrap_or_else(PoisonError::into_inner).push(task);
     }
 
     /// Waits until none of its tasks is left. If one never ends, shuttle calls that a deadlock.
     pub fn join(&self) {
         loop {
             let task = self.tasks().as_mut().and_then(Vec::pop);
+            let task = task.or_else(|| self.0.let_go.lock().unwrap_or_else(PoisonError::into_inner).pop());
             let Some(task) = task else { return };
             let _ = shuttle::future::block_on(task);
         }
@@ -69,7 +77,7 @@ impl Runtime {
         match self.tasks().as_mut() {
             Some(tasks) => tasks.push(task),
             // It ended meanwhile.
-            None => task.abort(),
+            None => self.let_go(task),
         }
     }
 

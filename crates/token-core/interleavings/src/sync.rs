@@ -6,7 +6,6 @@ use std::sync::{Arc, PoisonError};
 pub(super) use shuttle::sync::atomic::AtomicUsize;
 use shuttle::sync::atomic::Ordering;
 pub(super) use shuttle::sync::{Mutex, MutexGuard};
-use tokio::sync::AcquireError;
 
 /// Where shuttle may go on with another thread.
 struct Crossing(AtomicUsize);
@@ -82,28 +81,6 @@ impl<T> OnceLock<T> {
 }
 
 /// Tokio's, which asks no more of the threads than their wakers.
-pub(super) struct Semaphore {
-    crossing: Crossing,
-    semaphore: tokio::sync::Semaphore,
-}
-
-impl Semaphore {
-    pub(super) fn new(permits: usize) -> Self {
-        Self { crossing: Crossing::new(), semaphore: tokio::sync::Semaphore::new(permits) }
-    }
-
-    pub(super) async fn acquire(&self) -> Result<(), AcquireError> {
-        self.crossing.pass();
-        self.semaphore.acquire().await.map(drop)
-    }
-
-    pub(super) fn close(&self) {
-        self.crossing.pass();
-        self.semaphore.close();
-    }
-}
-
-/// Tokio's.
 pub(super) struct Notify {
     crossing: Crossing,
     notify: tokio::sync::Notify,

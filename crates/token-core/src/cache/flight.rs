@@ -10,51 +10,19 @@ use std::time::Duration;
 
 use super::Shared;
 use super::held::Held;
+use super::landing::{Answer, Landing};
 use super::policy::CachePolicy;
 use super::runtime::{Runtime, RuntimeId};
 use super::state::State;
-use super::sync::{Notify, OnceLock, Semaphore};
+use super::sync::Notify;
 use crate::clock::Moment;
 use crate::error::{Error, ErrorKind, Remedy};
 use crate::provider::TokenProvider;
 use crate::token::Token;
 use crate::transport::{Delivery, Resend};
 
-/// What a request for a token came to, for those who wait for it.
-pub(super) enum Answer {
-    Failed(Error),
-    /// It brought a token, which is in its place unless an API has refused it meanwhile.
-    Landed,
-}
-
-/// Where those who wait for a request hear of its answer.
-pub(super) struct Landing {
-    answer: OnceLock<Answer>,
-    /// Has no permits; that it is closed wakes everyone.
-    landed: Semaphore,
-}
-
-impl Landing {
-    fn new() -> Self {
-        Self { answer: OnceLock::new(), landed: Semaphore::new(0) }
-    }
-
-    /// The answer, when it is there; it always comes, as the end of a [`Flight`] is one.
-    pub(super) async fn answer(&self) -> Option<&Answer> {
-        // An error in any case, as there is nothing else to get.
-        let _closed = self.landed.acquire().await;
-        self.answer.get()
-    }
-
-    /// Only the first answer counts. This wakes callers, and what a waker does is not ours to know: nothing may be locked.
-    pub(super) fn land(&self, answer: Answer) {
-        let _ = self.answer.set(answer);
-        self.landed.close();
-    }
-}
-
 const CUT_OFF: &str = "nobody holds the cache any more, so its request was cut off";
-pub(super) const LOST: &str = "the runtime that ran the request for a token ended";
+const LOST: &str = "the runtime that ran the request for a token ended";
 pub(super) const TOO_LATE: &str = "the request for a token has not ended in time";
 
 /// What the state of a cache knows of the request under way.

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::flight::{FlightHandle, Landing, TOO_LATE, lost};
+use super::flight::{FlightHandle, TOO_LATE, lost};
 use super::held::Held;
+use super::landing::Landing;
 use super::observer::CacheEvent;
 use super::policy::CachePolicy;
 use super::snapshot::CacheCounts;

@@ -7,4 +7,4 @@ pub(super) use std::sync::atomic::AtomicUsize;
 pub(super) use std::sync::{Mutex, MutexGuard, OnceLock};
 
 pub(super) use arc_swap::ArcSwapOption;
-pub(super) use tokio::sync::{Notify, Semaphore};
+pub(super) use tokio::sync::Notify;
