@@ -143,18 +143,15 @@ impl<'a> Judge<'a> {
             let token = self.prakerja.exchange(code).await.unwrap();
             self.places.insert(fingerprint(token.refresh_token().unwrap()), place);
             let sessions = Sessions::builder(self.prakerja.clone(), Arc::new(self.store.clone())).build();
-            sessions.log_in(USER, token).await.unwrap();
+            let session = sessions.log_in(USER, token).await.unwrap();
+            assert!(session.state().store_error.is_none(), "{:?}", session.state());
         });
     }
 
-    /// A process says that the user has to log in. Both stand still.
-    pub(crate) fn login_wanted(&mut self, slot: usize) {
+    /// A process says that the user has to log in. Both stand still. Whether it is so: the other one may have said so before, and the user has logged in since.
+    pub(crate) fn is_login_wanted(&mut self) -> bool {
         self.look(&[]);
-        // The other one may have said so before, and the user has logged in since.
-        if self.stored().is_none() {
-            assert!(self.is_lost, "a login that no kill has cost: {}", self.last_words(slot));
-            self.log_in();
-        }
+        self.stored().is_none()
     }
 
     /// After these kills, while the rest stands still.

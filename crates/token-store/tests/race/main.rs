@@ -76,9 +76,13 @@ fn no_kill_costs_a_login_but_one_that_takes_an_answer_along() {
                     for process in &processes {
                         process.freeze();
                     }
-                    judge.login_wanted(slot);
+                    let is_wanted = judge.is_login_wanted();
                     for process in &processes {
                         process.thaw();
+                    }
+                    // One that was stopped may have had a lock of the store.
+                    if is_wanted {
+                        judge.log_in();
                     }
                     processes[slot].go_on();
                 }

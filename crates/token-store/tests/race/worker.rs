@@ -181,13 +181,14 @@ async fn worker() {
                 return;
             }
         }
-        if chance(8) == 0 && session.try_token().is_some() {
+        // No leap while a refresh is under way: it would be late.
+        refreshes.over().await;
+        if chance(8) == 0 {
             clock.leap(UNTIL_DUE);
-            // Given at once, with the refresh behind it.
+            // If there is a token, it is given at once, and the refresh goes on behind it.
             if let Some(token) = session.try_token() {
                 journal.add(&format!("served {}", fingerprint(token.refresh_token().unwrap())));
             }
-            refreshes.over().await;
         } else {
             clock.leap(UNTIL_OVER);
         }
