@@ -183,11 +183,16 @@ impl<'a> Judge<'a> {
         }
         let (_, refused) = self.service.refreshes();
         assert_eq!((refused - self.before.1, self.is_lost), (0, false));
-        assert_eq!(self.counts.logins - 1, self.counts.delivered + self.counts.undelivered, "one login for each kill in the window");
+        assert_eq!(
+            self.counts.logins - 1,
+            self.counts.delivered + self.counts.undelivered,
+            "one login for each kill in the window"
+        );
     }
 
     pub(crate) fn counts(&self) -> String {
-        let Counts { kills, while_starting, unacted, undelivered, delivered, of_lost_login, logins, served, passing } = &self.counts;
+        let Counts { kills, while_starting, unacted, undelivered, delivered, of_lost_login, logins, served, passing } =
+            &self.counts;
         let in_window = delivered + undelivered;
         let mut text = format!("{} rotations, {served} tokens served, {kills} kills\n", self.rotations());
         let per_cent = 100.0 * in_window as f64 / *kills as f64;
