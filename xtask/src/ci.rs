@@ -22,6 +22,7 @@ const CHECKS: &[Check] = &[
     Check { name: "lints", what: "clippy finds nothing, in all targets and features", run: lints },
     Check { name: "tests", what: "the README's test command", run: tests },
     Check { name: "interleavings", what: "the cache, under many interleavings of its threads", run: interleavings },
+    Check { name: "race", what: "a user's refresh token, while two processes that use it are killed again and again", run: race },
     Check { name: "quickstart", what: "the README's first command", run: quickstart },
     Check { name: "alone", what: "each provider built and tested by itself, and without its default features", run: alone },
     Check { name: "walkthrough", what: "the guide to adding a provider, step by step in a copy", run: walkthrough::check },
@@ -100,6 +101,12 @@ fn tests() -> Result<(), String> {
 fn interleavings() -> Result<(), String> {
     let mut command = cargo(&["test", "--locked", "--package", "interleavings", "--", "--nocapture"]);
     step::run(command.env("INTERLEAVINGS", "1000"))
+}
+
+/// As above. With the features of all crates, so that nothing is built anew.
+fn race() -> Result<(), String> {
+    let mut command = cargo(&["test", "--locked", "--workspace", "--all-features", "--test", "race", "--", "--nocapture"]);
+    step::run(command.env("RACE_KILLS", "1000"))
 }
 
 fn quickstart() -> Result<(), String> {
