@@ -35,16 +35,32 @@ impl Lock {
             let Some(file) = directory.open_lock(name, make)? else {
                 return Ok(None);
             };
-            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => {}
-                Err(Errno::WOULDBLOCK) => return Ok(None),
-                Err(error) => return Err(error.into()),
-            }
-            if directory.names(name, &file)? {
-                return Ok(Some(Self { directory: Arc::clone(directory), name: name.to_owned(), file }));
+            match turn(directory, name, &file)? {
+                Turn::Gone => {}
+                Turn::Mine => return Ok(Some(Self { directory: Arc::clone(directory), name: name.to_owned(), file })),
+                Turn::Others => return Ok(None),
             }
         }
         Ok(None)
+    }
+}
+
+/// Whose turn it is.
+#[derive(Debug, PartialEq, Eq)]
+enum Turn {
+    /// Someone else had it when the file was opened, and removed the file since.
+    Gone,
+    Mine,
+    Others,
+}
+
+/// Locks a file that was opened by this name.
+fn turn(directory: &Directory, name: &str, file: &OwnedFd) -> Result<Turn, io::Error> {
+    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) if directory.names(name, file)? => Ok(Turn::Mine),
+        Ok(()) => Ok(Turn::Gone),
+        Err(Errno::WOULDBLOCK) => Ok(Turn::Others),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -86,6 +102,22 @@ mod tests {
     use std::thread;
 
     use super::*;
+
+    /// As threads seldom meet between the two calls.
+    #[test]
+    fn a_lock_on_a_file_that_was_removed_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Arc::new(Directory::open(folder.path()).unwrap());
+        let lock = Lock::take(&directory, "lock").unwrap().unwrap();
+        let file = directory.open_lock("lock", false).unwrap().unwrap();
+        assert_eq!(turn(&directory, "lock", &file).unwrap(), Turn::Others);
+        drop(lock);
+        assert_eq!(turn(&directory, "lock", &file).unwrap(), Turn::Gone);
+        // Nor where there is another one by now.
+        let next = Lock::take(&directory, "lock").unwrap().unwrap();
+        assert_eq!(turn(&directory, "lock", &file).unwrap(), Turn::Gone);
+        assert_eq!(turn(&directory, "lock", &next.file).unwrap(), Turn::Mine);
+    }
 
     /// Its file comes and goes with each turn.
     #[test]
