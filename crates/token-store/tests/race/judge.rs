@@ -16,7 +16,7 @@ use token_store::FileStore;
 
 use super::process::journal;
 use super::service::{Service, client};
-use super::worker::{LeapingClock, USER, fingerprint, open};
+use super::worker::{LeapingClock, UNTIL_OVER, USER, fingerprint, open};
 
 pub(crate) struct Kill {
     pub(crate) slot: usize,
@@ -166,7 +166,7 @@ impl<'a> Judge<'a> {
     /// When nobody is left: who comes now goes on, or the user logs in for the last time.
     pub(crate) fn end(&mut self) {
         let clock = Arc::new(LeapingClock::default());
-        clock.leap(std::time::Duration::from_secs(7_200));
+        clock.leap(UNTIL_OVER);
         let settings = HashMap::from(self.service.settings());
         let prakerja = client(|name| settings[name].clone(), clock.clone());
         let sessions = Sessions::builder(prakerja, Arc::new(self.store.clone())).clock(clock.clone()).build();
@@ -179,7 +179,7 @@ impl<'a> Judge<'a> {
                     self.log_in();
                 }
             }
-            clock.leap(std::time::Duration::from_secs(7_200));
+            clock.leap(UNTIL_OVER);
         }
         let (_, refused) = self.service.refreshes();
         assert_eq!((refused - self.before.1, self.is_lost), (0, false));

@@ -55,7 +55,7 @@ fn no_kill_costs_a_login_but_one_that_takes_an_answer_along() {
     let kills = env::var(KILLS).map_or(KILLS_UNLESS_SET, |kills| kills.parse().expect("a number of kills"));
     let rotations = kills * ROTATIONS_FOR_A_KILL;
     let began = SystemClock.now();
-    // What a killed process had written is there for the others, on the disk or not: memory is as good here, and ten times as fast.
+    // What a killed process had written is there for the others, on the disk or not: memory is as good here, and several times as fast.
     let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
     let service = Service::start();
     let mut judge = Judge::new(&service, folder.path());

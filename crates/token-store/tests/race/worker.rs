@@ -32,7 +32,7 @@ pub(crate) const USER: &str = "user-test-only";
 /// The service's tokens live for an hour: after this, one is due and usable.
 const UNTIL_DUE: Duration = Duration::from_secs(52 * 60);
 /// After this, none is usable, and no error is remembered.
-const UNTIL_OVER: Duration = Duration::from_secs(2 * 60 * 60);
+pub(crate) const UNTIL_OVER: Duration = Duration::from_secs(2 * 60 * 60);
 
 pub(crate) fn open(directory: &Path) -> FileStore {
     let seal: Arc<dyn Seal> = Arc::new(AeadSeal::new(SealKey::new(1, [7; 32]).unwrap()));
