@@ -6,13 +6,12 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use allocation_counter::measure;
-use bench_shared::{Cell, Column, Options, Report, Stopwatch, median, spread};
+use bench_shared::{Cell, Column, Options, Report, Stopwatch, Worked, median, spread};
 use tokio::runtime::Runtime;
 
 use crate::ours::{Authorization, Cached, Clocked, Dyn, OURS, Observed, TryAuthorization, TryToken};
 use crate::server::{Server, Service, Site};
 use crate::subject::{Lost, Subject, cold};
-use crate::time::Worked;
 use crate::{floors, peers, time};
 
 const ROUNDS: usize = 61;

@@ -1,12 +1,14 @@
 //! What the benchmarks share.
 //!
-//! Everything of `caches` that can be told right or wrong without a peer is here as well, so that its tests run without compiling one.
+//! Everything of `caches` and `sessions` that can be told right or wrong without a peer or a service is here as well, so that its tests run without compiling one.
 
 mod figures;
 mod machine;
 mod options;
 mod report;
 mod request;
+mod sessions;
+mod worked;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
@@ -17,6 +19,8 @@ pub use machine::machine;
 pub use options::{Command as CachesCommand, HELP, Mode, Options};
 pub use report::{Cell, Column, Report, Target, Verdict};
 pub use request::Head;
+pub use sessions::{Command as SessionsCommand, HELP as SESSIONS_HELP, Mode as SessionsMode, Options as SessionsOptions};
+pub use worked::Worked;
 
 /// How long a program may take before it is stopped.
 const DEADLINE: Duration = Duration::from_secs(60);

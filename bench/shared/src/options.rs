@@ -57,8 +57,7 @@ pub struct Options {
 impl Options {
     /// Whether a subject of this name is wanted.
     pub fn wants(&self, subject: &str) -> bool {
-        let subject = subject.to_lowercase();
-        self.only.is_empty() || self.only.iter().any(|part| subject.contains(&part.to_lowercase()))
+        is_wanted(&self.only, subject)
     }
 }
 
@@ -120,12 +119,18 @@ impl Command {
     }
 }
 
-fn list(parser: &mut Parser) -> Result<Vec<String>, String> {
+/// Whether a subject is among those that were asked for; it is if none were.
+pub(crate) fn is_wanted(only: &[String], subject: &str) -> bool {
+    let subject = subject.to_lowercase();
+    only.is_empty() || only.iter().any(|part| subject.contains(&part.to_lowercase()))
+}
+
+pub(crate) fn list(parser: &mut Parser) -> Result<Vec<String>, String> {
     let names = parser.value().and_then(|value| value.string()).map_err(|error| error.to_string())?;
     Ok(names.split(',').map(str::to_owned).collect())
 }
 
-fn runs(parser: &mut Parser) -> Result<usize, String> {
+pub(crate) fn runs(parser: &mut Parser) -> Result<usize, String> {
     let runs = parser.value().and_then(|value| value.parse()).map_err(|error| error.to_string())?;
     if runs == 0 { Err("`--runs` takes a number from 1 on".to_owned()) } else { Ok(runs) }
 }
