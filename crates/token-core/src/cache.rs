@@ -74,13 +74,14 @@ pub struct TokenCache<P> {
 }
 
 struct Shared<P> {
-    /// Read by every call, so it comes first.
+    /// Read by every call, so it comes first, with what else every call reads.
     current: ArcSwapOption<Held>,
     clock: Arc<dyn Clock>,
-    policy: CachePolicy,
-    is_cancel_safe: bool,
+    /// Apart, as it is large and one for all caches of a set.
+    policy: Arc<CachePolicy>,
     /// How many `TokenCache`s point here. The task of a request does as well, and is not counted.
     handles: AtomicUsize,
+    is_cancel_safe: bool,
     state: Mutex<State>,
     provider: P,
 }
@@ -157,6 +158,11 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
     /// Caches `provider` by `policy` and `clock`.
     #[must_use]
     pub fn with_policy(provider: P, policy: CachePolicy, clock: Arc<dyn Clock>) -> Self {
+        Self::with_shared_policy(provider, Arc::new(policy), clock)
+    }
+
+    /// As [`with_policy`](Self::with_policy), by a policy that other caches have too.
+    pub(crate) fn with_shared_policy(provider: P, policy: Arc<CachePolicy>, clock: Arc<dyn Clock>) -> Self {
         let (current, handles, state) = (ArcSwapOption::empty(), AtomicUsize::new(1), Mutex::new(State::default()));
         let is_cancel_safe = provider.is_cancel_safe();
         Self { shared: Arc::new(Shared { current, clock, policy, is_cancel_safe, handles, state, provider }) }

@@ -24,7 +24,8 @@ pub(super) struct State {
     pub(super) counts: CacheCounts,
     pub(super) last_error: Option<Error>,
     generation: u64,
-    pause: Option<Pause>,
+    /// Apart, as there hardly ever is one, and it is large.
+    pause: Option<Box<Pause>>,
     /// Errors in a row; a token that is worn does not end the row.
     failures: u32,
     /// Tokens in a row that were over when they came, or nearly.
@@ -247,7 +248,7 @@ impl State {
         let left = self.pause.as_ref().map_or(Duration::ZERO, |pause| pause.left(&began));
         if left <= length && !length.is_zero() {
             self.events.push(CacheEvent::Hold { length, error: error.clone() });
-            self.pause = Some(Pause { error: error.clone(), began, length });
+            self.pause = Some(Box::new(Pause { error: error.clone(), began, length }));
         }
         let pause = length.max(left);
         if pause.is_zero() { error } else { error.with_retry_after(Some(pause)) }

@@ -42,7 +42,7 @@ pub(super) struct Common<G> {
     pub(super) realm: Arc<Realm>,
     pub(super) store: Arc<dyn SessionStore>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) policy: CachePolicy,
+    pub(super) policy: Arc<CachePolicy>,
     /// A permit for each refresh that may be under way at once.
     pub(super) in_flight: Semaphore,
     /// The sessions with something that the store has not taken yet. They are kept whatever the set drops.
@@ -64,7 +64,7 @@ impl<G> Common<G> {
             realm: Arc::new(realm),
             store,
             clock,
-            policy,
+            policy: Arc::new(policy),
             in_flight: Semaphore::new(in_flight.clamp(1, Semaphore::MAX_PERMITS)),
             unwritten: Mutex::default(),
             is_closed: AtomicBool::new(false),

@@ -250,7 +250,7 @@ impl<G: RefreshGrant + 'static> SessionsBuilder<G> {
         let caches = TokenCaches::new(capacity, move |user: &Arc<str>| {
             let clock = || Arc::clone(&of.clock);
             let retried = Retry::with_policy(Rotation::new(&of, user), retry.clone(), clock());
-            Ok(TokenCache::with_policy(retried, of.policy.clone(), clock()))
+            Ok(TokenCache::with_shared_policy(retried, Arc::clone(&of.policy), clock()))
         });
         Sessions { shared: Arc::new(Shared { caches, common }) }
     }
