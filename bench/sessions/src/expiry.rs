@@ -78,7 +78,9 @@ pub(crate) fn run(options: &Options, users: usize) -> Result<Report, String> {
         }
     }
     report.note(format!("{runs} runs each. The time is their median, every other figure the largest."));
-    report.note("The time ends when the last caller has its token; then each user is asked for once more, which must make no request.");
+    report.note(
+        "The time ends when the last caller has its token; then each user is asked for once more, which must make no request.",
+    );
     report.note(format!("{IN_FILES}: a refresh is two reads, two writes that are on the disk before it goes on, and a lease, all of it while it counts as under way."));
     report.note(format!("{PRAKERJA}: the provider, on its own transport, against the sandbox in this process. The sandbox has no latency of its own, so it is waited for in front of each request."));
     Ok(report)
@@ -189,7 +191,9 @@ impl<G: RefreshGrant + 'static> Stage<G> {
     async fn log_in(&self, tokens: Vec<Token>) -> Result<(), String> {
         let mut under_way: JoinSet<Result<(), Error>> = JoinSet::new();
         for (user, token) in tokens.into_iter().enumerate() {
-            if under_way.len() == IN_FLIGHT && let Some(ended) = under_way.join_next().await {
+            if under_way.len() == IN_FLIGHT
+                && let Some(ended) = under_way.join_next().await
+            {
                 ended.map_err(shown)?.map_err(shown)?;
             }
             let sessions = self.sessions.clone();

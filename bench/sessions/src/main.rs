@@ -10,9 +10,7 @@ mod users;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use bench_shared::{
-    Report, SESSIONS_HELP, SessionsCommand, SessionsMode as Mode, SessionsOptions as Options, Verdict, machine,
-};
+use bench_shared::{Report, SESSIONS_HELP, SessionsCommand, SessionsMode as Mode, SessionsOptions as Options, Verdict, machine};
 
 fn main() -> ExitCode {
     let outcome = match SessionsCommand::read(std::env::args_os()) {

@@ -16,7 +16,7 @@ use crate::grant::Mint;
 use crate::users::{Name, STRINGS, log_in, shown, token};
 
 /// The most that a session may hold beyond its strings, in bytes.
-const LIMIT: f64 = 2_048.0;
+const LIMIT: f64 = 1_280.0;
 /// The most that a set of sessions of the default capacity may hold before anybody logs in, in bytes.
 const EMPTY_LIMIT: f64 = 4_096.0;
 
