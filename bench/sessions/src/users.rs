@@ -43,8 +43,8 @@ impl Name {
 
 /// The token of the user of this number: of the login, or of the refresh of this number.
 pub(crate) fn token(user: usize, refreshes: u64, asked_at: Moment) -> Result<Token, String> {
-    let access = padded(format!("access-test-only.{user}.{refreshes}."), ACCESS_BYTES);
-    let refresh = padded(format!("refresh-test-only.{user}.{refreshes}."), REFRESH_BYTES);
+    let access = padded(&format!("access-test-only.{user}.{refreshes}."), ACCESS_BYTES);
+    let refresh = padded(&format!("refresh-test-only.{user}.{refreshes}."), REFRESH_BYTES);
     let builder = Token::bearer(access, Expiry::After(LIFETIME), asked_at).refresh_token(Some(refresh.into()));
     builder.build().map_err(|fault| fault.to_string())
 }
@@ -56,9 +56,9 @@ pub(crate) fn read(refresh_token: &str) -> Option<(usize, u64)> {
 }
 
 /// Exactly as long as it gets, so that no room is left over.
-fn padded(text: String, length: usize) -> String {
+fn padded(text: &str, length: usize) -> String {
     let mut padded = String::with_capacity(length);
-    padded.push_str(&text);
+    padded.push_str(text);
     padded.extend(std::iter::repeat_n('x', length.saturating_sub(text.len())));
     padded
 }
