@@ -77,7 +77,7 @@ pub(crate) fn run(options: &Options, users: usize) -> Result<Report, String> {
             report.target(format!("{name}, time"), LIMIT, "× ideal", ratio);
         }
     }
-    report.note(format!("{runs} runs each. The time is their median, every other figure the largest."));
+    report.note(format!("Runs of each: {runs}. The time is their median, every other figure the largest."));
     report.note(
         "The time ends when the last caller has its token; then each user is asked for once more, which must make no request.",
     );
