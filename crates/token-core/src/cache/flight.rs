@@ -120,7 +120,11 @@ impl<P: TokenProvider + 'static> Flight<P> {
             let outcome = state.over.clone().map_or(outcome, Err);
             let current = shared.current.load_full();
             let is_usable = current.as_deref().is_some_and(|held| held.is_usable(&now));
+            let is_outdated = state.is_outdated(self.number);
             let outcome = match outcome {
+                // A login came after it was asked for: what it brought may be of the login before.
+                Ok(_) if is_outdated && is_usable => Ok(()),
+                Err(error) if is_outdated => Err(error),
                 // A good token is welcome even when nobody waits for it any more, unless there is one that another request brought since.
                 Ok(token) if was_awaited || !is_usable && Held::is_good(&token, &shared.policy, &now) => {
                     state.arrived(token, self.number, current.as_deref(), &shared.policy, now).map(|keep| {

@@ -36,6 +36,8 @@ pub(super) struct State {
     useless: u32,
     /// The tokens that were refused last: a request that began before that may bring one of them again.
     refused: VecDeque<Refused>,
+    /// The last request that had begun when a token was given that no request brought.
+    outdated: u64,
     /// To be told after the lock is gone.
     events: Vec<CacheEvent>,
 }
@@ -96,6 +98,11 @@ impl State {
         self.flight.take_if(|flight| flight.number == number).is_some()
     }
 
+    /// Whether a token was given after this request began.
+    pub(super) fn is_outdated(&self, number: u64) -> bool {
+        number <= self.outdated
+    }
+
     /// Counts a request that ended: with the token of this generation, or an error.
     pub(super) fn flight_ended(&mut self, number: u64, result: Result<u64, ErrorKind>, took: Duration) {
         self.counts.failures += u64::from(result.is_err());
@@ -134,9 +141,10 @@ impl State {
         Held::new(token, self.generation, policy, random::unit())
     }
 
-    /// Forgets what went wrong so far: it says nothing of what comes now.
+    /// Forgets what went wrong so far, and whatever the requests that have begun will bring: it says nothing of what comes now.
     #[cfg(feature = "sessions")]
     pub(super) fn begin_anew(&mut self) {
+        self.outdated = self.counts.requests;
         self.pause = None;
         (self.failures, self.dead, self.useless) = (0, 0, 0);
         self.in_doubt = false;

@@ -11,6 +11,7 @@
 
 mod ending;
 mod faults;
+mod races;
 mod random;
 mod serving;
 mod storing;

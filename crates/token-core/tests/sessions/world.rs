@@ -203,6 +203,8 @@ impl RefreshGrant for Grant {
 pub(crate) enum Writes {
     Go,
     Fail,
+    /// Go, and return when [`Store::gate`] has a permit.
+    GoAndWait,
     /// Go, and say that they failed.
     GoUnseen,
 }
@@ -212,6 +214,8 @@ pub(crate) enum Writes {
 pub(crate) struct Store {
     pub(crate) memory: MemoryStore,
     faults: Arc<Mutex<Faults>>,
+    /// For [`Writes::GoAndWait`].
+    pub(crate) gate: Arc<Semaphore>,
     log: Arc<Log>,
 }
 
@@ -236,6 +240,7 @@ impl Store {
         Self {
             memory: MemoryStore::with_clock(Arc::clone(clock) as _),
             faults: Arc::new(Mutex::new(faults)),
+            gate: Arc::new(Semaphore::new(0)),
             log: Arc::clone(log),
         }
     }
@@ -285,9 +290,12 @@ impl SessionStore for Store {
                 self.log.add("put failed");
                 failed
             }
-            Writes::Go | Writes::GoUnseen => {
+            Writes::Go | Writes::GoAndWait | Writes::GoUnseen => {
                 let version = self.memory.put(key, value, expected).await;
                 self.log.add(if version.is_ok() { "put" } else { "conflict" });
+                if fate == Writes::GoAndWait {
+                    self.gate.acquire().await.unwrap().forget();
+                }
                 if fate == Writes::GoUnseen { failed } else { version }
             }
         }
