@@ -42,7 +42,11 @@ impl Visitors {
 
     /// Who is logged in with the browser that sent these headers.
     pub(super) fn find(&self, headers: &HeaderMap) -> Option<Arc<Visitor>> {
-        let hash = self.hash_of(headers)?;
+        let mut hashes = self.hashes_of(headers);
+        // Of two, one was planted by a neighbouring site, and which of them cannot be told.
+        let (Some(hash), None) = (hashes.next(), hashes.next()) else {
+            return None;
+        };
         let visitor = self.visits.get(&hash)?;
         if self.clock.now().elapsed_since(&visitor.began) >= LONGEST_VISIT {
             self.visits.remove(&hash);
@@ -58,7 +62,7 @@ impl Visitors {
         let id = BASE64_URL_SAFE_NO_PAD.encode(id);
         let cookie = self.cookie(&id, LONGEST_VISIT)?;
         self.forget(headers);
-        self.visits.insert(hash(&id), Arc::new(Visitor { user_id, name, began: self.clock.now() }));
+        self.visits.insert(hash(id.as_bytes()), Arc::new(Visitor { user_id, name, began: self.clock.now() }));
         Ok(cookie)
     }
 
@@ -69,15 +73,18 @@ impl Visitors {
     }
 
     fn forget(&self, headers: &HeaderMap) {
-        if let Some(hash) = self.hash_of(headers) {
+        for hash in self.hashes_of(headers) {
             self.visits.remove(&hash);
         }
     }
 
-    fn hash_of(&self, headers: &HeaderMap) -> Option<[u8; 32]> {
-        let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        pairs.find(|(name, _)| *name == self.cookie_name()).map(|(_, id)| hash(id))
+    /// By bytes: another cookie beside ours may hold anything.
+    fn hashes_of(&self, headers: &HeaderMap) -> impl Iterator<Item = [u8; 32]> {
+        let pairs = headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b';'));
+        pairs.filter_map(|pair| {
+            let id = pair.trim_ascii().strip_prefix(self.cookie_name().as_bytes())?.strip_prefix(b"=")?;
+            Some(hash(id))
+        })
     }
 
     /// A cookie with the prefix `__Host-` is taken from this host alone, and only over `https` (RFC 6265bis, section 4.1.3.2).
@@ -93,9 +100,9 @@ impl Visitors {
     }
 }
 
-fn hash(id: &str) -> [u8; 32] {
+fn hash(id: &[u8]) -> [u8; 32] {
     let mut hash = [0; 32];
-    hash.copy_from_slice(digest::digest(&digest::SHA256, id.as_bytes()).as_ref());
+    hash.copy_from_slice(digest::digest(&digest::SHA256, id).as_ref());
     hash
 }
 
@@ -148,7 +155,7 @@ mod tests {
         assert_eq!(ids.len(), 64);
         for id in ids {
             assert_eq!(BASE64_URL_SAFE_NO_PAD.decode(&id).unwrap().len(), 32);
-            assert!(visitors.visits.get(&hash(&id)).is_some());
+            assert!(visitors.visits.get(&hash(id.as_bytes())).is_some());
         }
     }
 
@@ -183,6 +190,22 @@ mod tests {
             log_in(&visitors, &HeaderMap::new());
         }
         assert!(visitors.visits.len() <= 50, "{}", visitors.visits.len());
+    }
+
+    #[test]
+    fn a_cookie_of_a_neighbour_neither_hides_a_visit_nor_takes_its_place() {
+        let (visitors, _) = visitors(true);
+        let browser = log_in(&visitors, &HeaderMap::new());
+        let with = |other: &[u8]| {
+            let both = [other, b"; ", browser[COOKIE].as_bytes()].concat();
+            HeaderMap::from_iter([(COOKIE, HeaderValue::from_bytes(&both).unwrap())])
+        };
+        let odd = with(b"nama=\xe6\x97\xa5\xff");
+        assert!(visitors.find(&odd).is_some());
+        let planted = with(log_in(&visitors, &HeaderMap::new())[COOKIE].as_bytes());
+        assert!(visitors.find(&planted).is_none());
+        visitors.log_out(&odd);
+        assert!(visitors.find(&browser).is_none(), "a logout ends the visit whatever else the browser sends");
     }
 
     #[test]
