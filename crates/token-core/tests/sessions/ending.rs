@@ -1,5 +1,7 @@
 //! Logout and the end of a program.
 
+use std::sync::Arc;
+
 use token_core::{ErrorKind, Remedy};
 
 use crate::world::{World, Writes, number, settle};
@@ -56,6 +58,22 @@ async fn a_login_under_a_refresh_under_way_counts() {
     world.let_tokens_end();
     session.token().await.unwrap();
     assert_eq!((world.service.refreshes_of("ani-anew"), world.service.revoked()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_refresh_that_is_refused_does_not_end_a_login_that_came_meanwhile() {
+    let world = World::gated();
+    world.log_in("ani").await;
+    world.let_tokens_end();
+    // The service has ended the login, and says so only after the user has logged in anew in another process.
+    world.service.end("ani");
+    let session = world.sessions.get("ani").unwrap();
+    let caller = tokio::spawn(async move { session.token().await });
+    settle().await;
+    world.another_process().log_in("ani", world.service.login("anew")).await.unwrap();
+    world.service.gate.add_permits(100);
+    assert_eq!(number(&caller.await.unwrap().unwrap()), 1);
+    assert_eq!(world.store.memory.len(), 1);
 }
 
 #[tokio::test]
@@ -131,4 +149,22 @@ async fn close_says_what_could_not_be_stored() {
     world.store.writes(&[], Writes::Go);
     world.sessions.close().await.unwrap();
     assert_eq!(number(&world.another_process().get("ani").unwrap().token().await.unwrap()), 2);
+}
+
+/// What is not stored yet and what all sessions share hold each other.
+#[test]
+fn sessions_that_are_dropped_leave_nothing_behind() {
+    let world = World::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let before = Arc::strong_count(&world.service);
+    runtime.block_on(async {
+        let sessions = world.another_process();
+        sessions.log_in("ani", world.service.login("ani")).await.unwrap();
+        world.let_tokens_end();
+        world.store.writes(&[Writes::Go], Writes::Fail);
+        sessions.get("ani").unwrap().token().await.unwrap();
+        settle().await;
+    });
+    drop(runtime);
+    assert_eq!(Arc::strong_count(&world.service), before);
 }

@@ -213,3 +213,53 @@ fn a_process_that_ends_midway_leaves_the_next_one_what_it_needs() {
         });
     }
 }
+
+#[tokio::test]
+async fn a_doubt_that_another_process_left_counts_here() {
+    let world = World::new();
+    world.log_in("ani").await;
+    let (here, there) = (world.sessions.get("ani").unwrap(), world.another_process().get("ani").unwrap());
+    for session in [&here, &there] {
+        session.token().await.unwrap();
+    }
+    world.let_tokens_be_due();
+    world.service.will(&[Answer::LostAfter]);
+    there.token().await.unwrap();
+    settle().await;
+    // The refresh token may be spent, and this process's access token is still good.
+    for _ in 0..5 {
+        assert_eq!(number(&here.token().await.unwrap()), 1);
+        settle().await;
+        world.clock.advance(Duration::from_secs(30));
+    }
+    assert_eq!((world.service.refreshes(), world.service.revoked()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_doubt_does_not_outweigh_a_token_that_an_api_refuses() {
+    let world = World::new();
+    world.log_in("ani").await;
+    let session = world.sessions.get("ani").unwrap();
+    world.let_tokens_be_due();
+    world.service.will(&[Answer::LostBefore]);
+    let token = session.token().await.unwrap();
+    settle().await;
+    world.clock.advance(Duration::from_secs(60));
+    session.invalidate(&token);
+    assert_eq!(number(&session.token().await.unwrap()), 2);
+}
+
+#[tokio::test]
+async fn a_request_that_was_not_sent_leaves_a_doubt_as_it_was() {
+    let world = World::new();
+    world.log_in("ani").await;
+    let session = world.sessions.get("ani").unwrap();
+    world.let_tokens_end();
+    world.service.will(&[Answer::LostAfter, Answer::NotSent, Answer::Fault]);
+    for _ in 0..2 {
+        assert!(session.token().await.unwrap_err().is_transient());
+        world.clock.advance(Duration::from_secs(60));
+    }
+    let error = session.token().await.unwrap_err();
+    assert!(error.to_string().contains("the answer to an earlier refresh was lost"), "{error}");
+}

@@ -180,3 +180,14 @@ async fn nothing_shows_a_user_or_a_secret() {
     }
     assert!(Arc::strong_count(&world.service) > 1);
 }
+
+#[tokio::test]
+async fn a_token_that_was_refused_before_it_was_given_here_is_not_given() {
+    let world = World::new();
+    world.log_in("ani").await;
+    let refused = world.sessions.get("ani").unwrap().token().await.unwrap();
+    // As in a process that has the session anew from the store, while a call with the token was under way.
+    let there = world.another_process().get("ani").unwrap();
+    there.invalidate(&refused);
+    assert_eq!(number(&there.token().await.unwrap()), 2);
+}

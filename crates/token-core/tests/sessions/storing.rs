@@ -173,3 +173,22 @@ async fn a_store_whose_leases_are_worth_nothing_loses_no_newer_token() {
         }
     }
 }
+
+#[tokio::test]
+async fn an_answer_that_was_stored_unseen_is_not_stored_again_over_a_newer_one() {
+    let world = World::new();
+    world.store.leases(Leases::ToEveryone);
+    world.log_in("ani").await;
+    world.let_tokens_end();
+    world.store.writes(&[Writes::Go, Writes::GoUnseen], Writes::Go);
+    world.sessions.get("ani").unwrap().token().await.unwrap();
+    let other = world.another_process();
+    world.let_tokens_end();
+    // Before the next try to store it.
+    assert!(number(&other.get("ani").unwrap().token().await.unwrap()) >= 2);
+    settle().await;
+    world.clock.advance(Duration::from_secs(40));
+    settle().await;
+    let third = world.another_process().get("ani").unwrap().token().await.unwrap();
+    assert_eq!((Some(number(&third)), world.service.revoked()), (world.service.current("ani"), 0));
+}

@@ -90,6 +90,11 @@ impl Service {
         self.token(family, 1, true)
     }
 
+    /// Ends a login, so that no refresh token of it is good.
+    pub(crate) fn end(&self, family: &str) {
+        self.families.lock().unwrap().current.remove(family);
+    }
+
     pub(crate) fn will(&self, answers: &[Answer]) {
         self.families.lock().unwrap().script.extend(answers);
     }
