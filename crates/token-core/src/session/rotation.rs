@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::grant::{Realm, RefreshGrant, Refreshed};
 use super::record::Record;
@@ -112,6 +112,8 @@ struct Inner<G> {
     /// The fingerprint of the token that an API refused last. 0: none.
     refused: AtomicU64,
     is_over: AtomicBool,
+    /// Whether a task tries to write what is not stored.
+    is_tried: AtomicBool,
     /// Why something is not stored yet.
     store_error: Mutex<Option<Error>>,
 }
@@ -163,6 +165,7 @@ impl<G: RefreshGrant + 'static> Rotation<G> {
             given: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             is_over: AtomicBool::new(false),
+            is_tried: AtomicBool::new(false),
             store_error: Mutex::default(),
         }))
     }
@@ -205,9 +208,9 @@ impl<G: RefreshGrant + 'static> Rotation<G> {
         self.0.common.unwritten().remove(&self.0.user);
     }
 
-    /// Returns when nothing is under way that could still be written.
+    /// Returns when nothing is under way that could still be written, and nothing is kept: a lease would be in the way of the next login.
     pub(super) async fn settled(&self) {
-        drop(self.0.kept.lock().await);
+        *self.0.kept.lock().await = Kept::default();
     }
 
     /// Tries once more to write what the store has not taken.
@@ -271,16 +274,29 @@ impl<G: RefreshGrant + 'static> Inner<G> {
         })
     }
 
-    async fn token(self: &Arc<Self>) -> Result<Token, Error> {
+    /// `given` is what whoever asks has already, and `gone` ends when nobody waits any more.
+    async fn token(self: &Arc<Self>, given: u64, gone: oneshot::Receiver<()>) -> Result<Token, Error> {
         let common = &self.common;
         let mut kept = self.kept().await?;
-        self.read(&mut kept).await?;
-        if let Some(token) = self.worth_serving(&kept) {
+        if kept.unwritten != Unwritten::Nothing {
+            self.keep_trying();
+        }
+        let read = self.read(&mut kept).await;
+        // What is not stored yet is newer than what is, so it is given whether or not the store can be reached.
+        let is_known = read.is_ok() || kept.unwritten != Unwritten::Nothing && !self.is_over.load(Ordering::SeqCst);
+        if let Some(token) = self.worth_serving(&kept, given).filter(|_| is_known) {
             return Ok(token);
         }
+        read?;
         let login = kept.login();
-        // Before the lease, of which others have to be quit soon.
-        let _permit = common.in_flight.acquire().await;
+        // Before the lease, of which others have to be quit soon. Whoever waited too long is gone, and needs no refresh.
+        let gone = async {
+            let _ = gone.await;
+            Ok(())
+        };
+        let _permit = within(common.in_flight.acquire(), gone).await.ok_or_else(|| {
+            Error::new(self.provider(), ErrorKind::Internal, Remedy::Retry).with_message("too many refreshes are under way")
+        })?;
         let lease = match kept.lease.take() {
             Some(lease) => lease,
             None => match common.store.lease(&self.key(), LONGEST_WAIT).await {
@@ -288,11 +304,11 @@ impl<G: RefreshGrant + 'static> Inner<G> {
                 Err(error) => {
                     // Whoever has it may be done by now.
                     self.read(&mut kept).await?;
-                    return self.worth_serving(&kept).ok_or_else(|| error.into_error(self.provider()));
+                    return self.worth_serving(&kept, given).ok_or_else(|| error.into_error(self.provider()));
                 }
             },
         };
-        let outcome = self.refreshed(&mut kept, login).await;
+        let outcome = self.refreshed(&mut kept, login, given).await;
         if kept.unwritten == Unwritten::Refresh {
             kept.lease = Some(lease);
         }
@@ -300,14 +316,12 @@ impl<G: RefreshGrant + 'static> Inner<G> {
     }
 
     /// Refreshes, unless the store has something newer. `login` is the one of which a token is wanted.
-    async fn refreshed(self: &Arc<Self>, kept: &mut Kept, login: Option<u128>) -> Result<Token, Error> {
+    async fn refreshed(self: &Arc<Self>, kept: &mut Kept, login: Option<u128>, given: u64) -> Result<Token, Error> {
         for _ in 0..ROUNDS {
             let version = self.read(kept).await?;
-            if kept.login() != login {
-                // Whoever asked, asked before it.
-                self.given.store(0, Ordering::Relaxed);
-            }
-            if let Some(token) = self.worth_serving(kept) {
+            // Whoever asked before a login has nothing of it.
+            let given = if kept.login() == login { given } else { 0 };
+            if let Some(token) = self.worth_serving(kept, given) {
                 return Ok(token);
             }
             if let Round::Ended(outcome) = self.refresh(kept, version).await {
@@ -379,23 +393,14 @@ impl<G: RefreshGrant + 'static> Inner<G> {
     }
 
     /// The token that is kept, if whoever asks does not have it and it is of use.
-    fn worth_serving(&self, kept: &Kept) -> Option<Token> {
+    fn worth_serving(&self, kept: &Kept, given: u64) -> Option<Token> {
         let token = kept.record.as_ref()?.token.as_ref()?;
-        let fingerprint = token.fingerprint();
-        let is_known = [&self.given, &self.refused].iter().any(|known| known.load(Ordering::Relaxed) == fingerprint);
-        if is_known || !self.is_usable(token) {
-            return None;
-        }
-        Some(self.serve(token))
+        let is_known = [given, self.refused.load(Ordering::Relaxed)].contains(&token.fingerprint());
+        (!is_known && self.is_usable(token)).then(|| token.clone())
     }
 
     fn is_usable(&self, token: &Token) -> bool {
         self.common.policy.usable_left(token, &self.common.clock.now()) >= WORTH_SERVING
-    }
-
-    fn serve(&self, token: &Token) -> Token {
-        self.given.store(token.fingerprint(), Ordering::Relaxed);
-        token.clone()
     }
 
     /// Notes the refresh, sends it and stores what it brought. `version` is that of the record in `kept`.
@@ -429,7 +434,7 @@ impl<G: RefreshGrant + 'static> Inner<G> {
         match outcome {
             Ok(token) => {
                 let next = before.next(Some(token.clone()), rotated);
-                if self.store_answer(kept, next, noted).await { Round::Ended(Ok(self.serve(&token))) } else { Round::Again }
+                if self.store_answer(kept, next, noted).await { Round::Ended(Ok(token)) } else { Round::Again }
             }
             Err(error) if rotated.is_some() => {
                 // The old one may be dead, so this one is kept whatever else is wrong.
@@ -466,6 +471,9 @@ impl<G: RefreshGrant + 'static> Inner<G> {
                 Err(error) => break error,
             }
         };
+        if self.is_over.load(Ordering::SeqCst) {
+            return false;
+        }
         kept.record = Some(next);
         kept.unwritten = Unwritten::Refresh;
         self.not_written(error);
@@ -524,25 +532,51 @@ impl<G: RefreshGrant + 'static> Inner<G> {
         }
         let error = error.into_error(self.provider());
         *self.store_error() = Some(error.clone());
-        let is_first = self.common.unwritten().insert(Arc::clone(&self.user), Arc::clone(self)).is_none();
+        let before = self.common.unwritten().insert(Arc::clone(&self.user), Arc::clone(self));
+        drop(before);
         self.common.policy.announce(&CacheEvent::NotStored { error });
-        if is_first && let Ok(runtime) = Handle::try_current() {
-            drop(runtime.spawn(Arc::clone(self).write_until_taken()));
-        }
+        self.keep_trying();
     }
 
-    async fn write_until_taken(self: Arc<Self>) {
+    /// One task at a time. If its runtime ends, the next call begins another one.
+    fn keep_trying(self: &Arc<Self>) {
+        if let Ok(runtime) = Handle::try_current()
+            && !self.is_tried.swap(true, Ordering::SeqCst)
+        {
+            drop(runtime.spawn(Trying(Arc::clone(self)).write_until_taken()));
+        }
+    }
+}
+
+/// A task that tries to write what is not stored, until it ends in whatever way.
+struct Trying<G>(Arc<Inner<G>>);
+
+impl<G> Drop for Trying<G> {
+    fn drop(&mut self) {
+        self.0.is_tried.store(false, Ordering::SeqCst);
+    }
+}
+
+impl<G: RefreshGrant + 'static> Trying<G> {
+    async fn write_until_taken(self) {
+        let this = &self.0;
         for tried in 0_u32.. {
             let pause = doubled(PAUSES.0, tried).min(PAUSES.1).mul_f64(0.5 + 0.5 * random::unit());
-            if caught(self.common.clock.sleep(pause)).await.is_err() || self.common.is_closed.load(Ordering::SeqCst) {
+            if caught(this.common.clock.sleep(pause)).await.is_err() || this.common.is_closed.load(Ordering::SeqCst) {
                 return;
             }
-            let mut kept = self.kept.lock().await;
+            let mut kept = this.kept.lock().await;
+            if this.is_over.load(Ordering::SeqCst) {
+                // With the lease, which would be in the way of the next login.
+                *kept = Kept::default();
+            }
             if kept.unwritten == Unwritten::Nothing {
+                // While it is locked: whatever is not written after this begins a task of its own.
+                this.is_tried.store(false, Ordering::SeqCst);
                 return;
             }
-            if let Err(error) = self.read(&mut kept).await {
-                *self.store_error() = (kept.unwritten != Unwritten::Nothing).then_some(error);
+            if let Err(error) = this.read(&mut kept).await {
+                *this.store_error() = (kept.unwritten != Unwritten::Nothing).then_some(error);
             }
         }
     }
@@ -556,9 +590,11 @@ impl<G: RefreshGrant + 'static> TokenProvider for Rotation<G> {
             Error::new(inner.provider(), ErrorKind::Internal, Remedy::FixProgram)
                 .with_message("no Tokio runtime runs here, and a refresh needs one")
         })?;
-        let task = Arc::clone(inner);
+        let (task, given) = (Arc::clone(inner), inner.given.load(Ordering::Relaxed));
+        // Dropped with this future, when nobody waits any more.
+        let (_waiting, gone) = oneshot::channel();
         // A task of its own: a refresh that is cut short would lose the new refresh token while the old one is spent.
-        runtime.spawn(async move { task.token().await }).await.unwrap_or_else(|lost| {
+        let outcome = runtime.spawn(async move { task.token(given, gone).await }).await.unwrap_or_else(|lost| {
             let message = if lost.is_panic() {
                 "the refresh, the session store or the clock panicked"
             } else {
@@ -567,7 +603,12 @@ impl<G: RefreshGrant + 'static> TokenProvider for Rotation<G> {
             let error = Error::new(inner.provider(), ErrorKind::Internal, Remedy::Retry).with_message(message);
             // The refresh may have been sent by then.
             Err(error.with_delivery(Resend::OnlyIfNotSent, Delivery::Unknown))
-        })
+        });
+        if let Ok(token) = &outcome {
+            // Here and not in the task: an answer that comes too late is given to nobody. Nor in place of the token of a login that came meanwhile.
+            let _ = inner.given.compare_exchange(given, token.fingerprint(), Ordering::Relaxed, Ordering::Relaxed);
+        }
+        outcome
     }
 
     fn invalidate(&self, rejected: &Token) {

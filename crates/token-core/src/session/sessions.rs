@@ -118,28 +118,38 @@ impl<G: RefreshGrant + 'static> Sessions<G> {
     ///
     /// The session is over here, but could not be removed from the store, and would come back from there: call it again.
     pub async fn log_out(&self, user: &str) -> Result<(), Error> {
+        let provider = self.shared.common.realm.provider();
+        let internal = |remedy, message| Error::new(provider, ErrorKind::Internal, remedy).with_message(message);
+        let runtime = tokio::runtime::Handle::try_current()
+            .map_err(|_| internal(Remedy::FixProgram, "no Tokio runtime runs here, and a session needs one"))?;
+        let (sessions, user) = (self.clone(), Arc::from(user));
+        // A task of its own, so that a caller who goes away does not leave half a logout.
+        let ended = runtime.spawn(async move { sessions.logged_out(&user).await });
+        ended.await.unwrap_or_else(|_| {
+            Err(internal(Remedy::Retry, "the logout did not end: the session store panicked, or the runtime ended"))
+        })
+    }
+
+    async fn logged_out(&self, user: &Arc<str>) -> Result<(), Error> {
         let Shared { caches, common } = &*self.shared;
-        let user: Arc<str> = Arc::from(user);
-        let message = "the user has logged out";
-        let error = Error::new(common.realm.provider(), ErrorKind::LoginRequired, Remedy::LogInAgain).with_message(message);
-        let unwritten = common.unwritten_of(&user);
-        let cache = caches.remove(&user);
+        let provider = common.realm.provider();
+        let unwritten = common.unwritten_of(user);
+        // Made if there is none, and kept until all is over: a call meanwhile finds it, and not the store.
+        let cache = caches.get_by(user, || Arc::clone(user)).ok();
         if let Some(cache) = &cache {
+            let over = Error::new(provider, ErrorKind::LoginRequired, Remedy::LogInAgain);
             cache.provider().provider().end();
-            cache.end(error);
+            cache.end(over.with_message("the user has logged out"));
         }
-        let key = common.key(&user);
-        let remove = || async {
-            let removed = common.store.delete(&key, Expected::Anything).await;
-            removed.map_err(|error| error.into_error(common.realm.provider()))
-        };
         if let Some(unwritten) = unwritten {
             // It may be about to be written.
             unwritten.end();
             unwritten.settled().await;
             unwritten.end();
         }
-        remove().await
+        let removed = common.store.delete(&common.key(user), Expected::Anything).await;
+        caches.remove(user);
+        removed.map_err(|error| error.into_error(provider))
     }
 
     /// Begins no more refreshes, for any user, waits for those under way, and tries once more to store what is not stored yet.
