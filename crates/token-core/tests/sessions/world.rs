@@ -219,7 +219,7 @@ pub(crate) enum Writes {
 pub(crate) struct Store {
     pub(crate) memory: MemoryStore,
     faults: Arc<Mutex<Faults>>,
-    /// For [`Writes::GoAndWait`].
+    /// For [`Writes::GoAndWait`], and for deletions where [`deletions_wait`](Self::deletions_wait).
     pub(crate) gate: Arc<Semaphore>,
     log: Arc<Log>,
 }
@@ -230,6 +230,7 @@ struct Faults {
     writes_then: Writes,
     reads: Option<StoreError>,
     leases: Leases,
+    deletions_wait: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -241,7 +242,13 @@ pub(crate) enum Leases {
 
 impl Store {
     fn new(clock: &Arc<ManualClock>, log: &Arc<Log>) -> Self {
-        let faults = Faults { writes: VecDeque::new(), writes_then: Writes::Go, reads: None, leases: Leases::Given };
+        let faults = Faults {
+            writes: VecDeque::new(),
+            writes_then: Writes::Go,
+            reads: None,
+            leases: Leases::Given,
+            deletions_wait: false,
+        };
         Self {
             memory: MemoryStore::with_clock(Arc::clone(clock) as _),
             faults: Arc::new(Mutex::new(faults)),
@@ -259,6 +266,11 @@ impl Store {
 
     pub(crate) fn reads_fail(&self, error: Option<StoreError>) {
         self.faults.lock().unwrap().reads = error;
+    }
+
+    /// Whether a deletion waits for a permit of the gate before it is made.
+    pub(crate) fn deletions_wait(&self, wait: bool) {
+        self.faults.lock().unwrap().deletions_wait = wait;
     }
 
     pub(crate) fn leases(&self, leases: Leases) {
@@ -308,7 +320,13 @@ impl SessionStore for Store {
 
     async fn delete(&self, key: &SessionKey, expected: Expected) -> Result<(), StoreError> {
         tokio::task::yield_now().await;
-        let fails = self.faults.lock().unwrap().writes_then == Writes::Fail;
+        let (fails, waits) = {
+            let faults = self.faults.lock().unwrap();
+            (faults.writes_then == Writes::Fail, faults.deletions_wait)
+        };
+        if waits {
+            self.gate.acquire().await.unwrap().forget();
+        }
         if fails {
             return Err(StoreError::Unreachable("the test says so".to_owned()));
         }
