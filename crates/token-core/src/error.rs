@@ -102,7 +102,7 @@ impl Error {
         self
     }
 
-    /// Says for how long a cache should not ask again, where the service does not say so itself.
+    /// Says for how long a cache should not ask again, where the service does not say so itself. Zero: it may ask again at once.
     #[must_use]
     pub fn with_hold(self, hold: Duration) -> Self {
         self.change(|inner| inner.hold = Some(hold))

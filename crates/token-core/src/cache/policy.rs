@@ -121,6 +121,7 @@ impl CachePolicy {
         let first = if is_slow { self.first_pause.max(SLOW_PAUSE) } else { self.first_pause };
         let doubled = doubled(first, failures.saturating_sub(1)).min(self.longest_pause);
         let own = match error.kind() {
+            _ if error.hold() == Some(Duration::ZERO) => Duration::ZERO,
             ErrorKind::ClientRefused | ErrorKind::RateLimited => self.refused_pause.max(error.hold().unwrap_or_default()),
             // A provider that panicked or a runtime that ended: the next caller starts anew, once.
             ErrorKind::Internal if failures <= 1 => error.hold().unwrap_or_default(),
@@ -207,6 +208,8 @@ mod tests {
             (ErrorKind::RateLimited, 9, Some(120), None, 120_000),
             (ErrorKind::Internal, 1, None, None, 0),
             (ErrorKind::Internal, 2, None, None, 500),
+            (ErrorKind::LoginRequired, 9, None, Some(0), 0),
+            (ErrorKind::LoginRequired, 1, Some(5), Some(0), 5_000),
         ];
         for (kind, failures, retry_after, hold, millis) in cases {
             assert_eq!(pause(kind, failures, retry_after, hold), millis, "{kind:?} {failures} {retry_after:?} {hold:?}");

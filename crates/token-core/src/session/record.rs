@@ -77,14 +77,15 @@ impl Record {
         }
     }
 
-    pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
+    /// `writer` is a number of the set of sessions that writes, whose monotonic clock no other can read.
+    pub(super) fn encode(&self, writer: u128) -> Zeroizing<Vec<u8>> {
         let refresh_token = self.refresh_token().map_or("", ExposeSecret::expose_secret);
         let (access_token, scopes) = match &self.token {
             Some(token) => (token.access_token().expose_secret(), token.scopes().join(" ")),
             None => ("", String::new()),
         };
         // As long as it gets at once, so that no copy is left behind by growing.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(80 + refresh_token.len() + access_token.len() + scopes.len()));
+        let mut bytes = Zeroizing::new(Vec::with_capacity(120 + refresh_token.len() + access_token.len() + scopes.len()));
         bytes.put_u8(LAYOUT);
         bytes.put_u128(self.login.id);
         bytes.put_u64(self.login.began);
@@ -100,12 +101,14 @@ impl Record {
                 Expiry::Unknown => u64::MAX,
             });
             put_text(&mut bytes, &scopes);
+            bytes.put_u128(writer);
+            bytes.put_u64(u64::try_from(token.requested_at().monotonic().as_millis()).unwrap_or(u64::MAX));
         }
         bytes
     }
 
     /// Reads what [`encode`](Self::encode) wrote, perhaps in another process. `Err` says what is wrong with it.
-    pub(super) fn decode(mut bytes: &[u8], now: &Moment) -> Result<Self, &'static str> {
+    pub(super) fn decode(mut bytes: &[u8], reader: u128, now: &Moment) -> Result<Self, &'static str> {
         const CUT: &str = "it ends too early";
         let bytes = &mut bytes;
         match bytes.try_get_u8() {
@@ -126,7 +129,10 @@ impl Record {
             let lifetime = bytes.try_get_u64().map_err(|_| CUT)?;
             let scopes = text(bytes).ok_or(CUT)?;
             let expiry = if lifetime == u64::MAX { Expiry::Unknown } else { Expiry::After(Duration::from_millis(lifetime)) };
-            if let Some(requested_at) = requested_at_here(requested_at, now) {
+            let writer = bytes.try_get_u128().map_err(|_| CUT)?;
+            let monotonic = bytes.try_get_u64().map_err(|_| CUT)?;
+            let monotonic = Some(Duration::from_millis(monotonic)).filter(|_| writer == reader);
+            if let Some(requested_at) = requested_at_here(requested_at, monotonic, now) {
                 let built = Token::bearer(access_token, expiry, requested_at).refresh_token(refresh_token.clone()).scope(scopes);
                 token = Some(built.build().map_err(|_| "a token in it is none")?);
             }
@@ -140,9 +146,14 @@ impl Record {
     }
 }
 
-/// The moment of a request by this machine's clocks, where only its wall clock time is known. `None` if that cannot be told without making the token younger than it is.
-fn requested_at_here(milliseconds: u64, now: &Moment) -> Option<Moment> {
+/// The moment of a request by this process's clocks. `None` if it cannot be told without making the token younger than it is.
+///
+/// Its monotonic time is known where this very set of sessions wrote it down: a wall clock that was set back since then changes nothing. Elsewhere the wall clock is all that there is.
+fn requested_at_here(milliseconds: u64, monotonic: Option<Duration>, now: &Moment) -> Option<Moment> {
     let wall = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds))?;
+    if let Some(monotonic) = monotonic {
+        return Some(Moment::new(wall, monotonic));
+    }
     let age = match now.wall().duration_since(wall) {
         Ok(age) => age,
         // The clock that wrote it is ahead. How long ago that was is not known, but for the bound.
@@ -201,7 +212,7 @@ mod tests {
             let apart = login.next(None, Some("rotated-test-only".into()));
             let both = login.next(Some(token(expiry, refresh_token)), Some("rotated-test-only".into())).with_doubts(3);
             for record in [login, apart, both] {
-                let read = Record::decode(&record.encode(), &at(30)).unwrap();
+                let read = Record::decode(&record.encode(7), 7, &at(30)).unwrap();
                 assert_eq!((read.login, read.generation, read.doubts), (record.login, record.generation, record.doubts));
                 assert_eq!(secret(&read), secret(&record));
                 assert_eq!(read.token.is_some(), record.token.is_some());
@@ -233,7 +244,7 @@ mod tests {
     #[test]
     fn no_token_gets_younger_by_being_kept() {
         let record = Record::of_login(token(Expiry::After(HOUR), Some("refresh-test-only")), &at(0));
-        let left = |now: &Moment| Some(Record::decode(&record.encode(), now).unwrap().token?.lifetime_left(now).unwrap());
+        let left = |now: &Moment| Some(Record::decode(&record.encode(7), 8, now).unwrap().token?.lifetime_left(now).unwrap());
         assert_eq!(left(&at(0)), Some(HOUR));
         assert_eq!(left(&at(600)), Some(HOUR - Duration::from_secs(600)));
         assert_eq!(left(&at(4_000)), Some(Duration::ZERO));
@@ -242,21 +253,25 @@ mod tests {
         assert_eq!(left(&behind(1)), Some(HOUR - TOLERANCE));
         assert_eq!(left(&behind(60)), Some(HOUR - TOLERANCE));
         assert_eq!(left(&behind(61)), None);
+        // Set back since this very set of sessions wrote it: the monotonic clock tells.
+        let set_back = Moment::new(at(0).wall() - HOUR, at(4_000).monotonic());
+        let kept = Record::decode(&record.encode(7), 7, &set_back).unwrap().token.unwrap();
+        assert_eq!(kept.lifetime_left(&set_back), Some(Duration::ZERO));
         // A machine that started after the request.
         assert_eq!(left(&Moment::new(at(600).wall(), Duration::from_secs(599))), None);
-        assert!(Record::decode(&record.encode(), &behind(61)).unwrap().refresh_token().is_some());
+        assert!(Record::decode(&record.encode(7), 8, &behind(61)).unwrap().refresh_token().is_some());
     }
 
     #[test]
     fn what_is_cut_or_longer_or_of_another_layout_is_refused() {
-        let bytes = Record::of_login(token(Expiry::After(HOUR), Some("refresh-test-only")), &at(0)).encode();
+        let bytes = Record::of_login(token(Expiry::After(HOUR), Some("refresh-test-only")), &at(0)).encode(7);
         for length in 0..bytes.len() {
-            assert!(Record::decode(&bytes[..length], &at(0)).is_err(), "{length}");
+            assert!(Record::decode(&bytes[..length], 7, &at(0)).is_err(), "{length}");
         }
         let longer = [&bytes[..], b"\0"].concat();
-        assert!(Record::decode(&longer, &at(0)).is_err());
+        assert!(Record::decode(&longer, 7, &at(0)).is_err());
         let mut other = bytes.to_vec();
         other[0] = LAYOUT + 1;
-        assert!(Record::decode(&other, &at(0)).is_err());
+        assert!(Record::decode(&other, 7, &at(0)).is_err());
     }
 }

@@ -43,6 +43,8 @@ pub(super) struct Common<G> {
     pub(super) store: Arc<dyn SessionStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) policy: Arc<CachePolicy>,
+    /// Tells the records that this set wrote from those of others.
+    writer: u128,
     /// A permit for each refresh that may be under way at once.
     pub(super) in_flight: Semaphore,
     /// The sessions with something that the store has not taken yet. They are kept whatever the set drops.
@@ -65,6 +67,7 @@ impl<G> Common<G> {
             store,
             clock,
             policy: Arc::new(policy),
+            writer: random::id(),
             in_flight: Semaphore::new(in_flight.clamp(1, Semaphore::MAX_PERMITS)),
             unwritten: Mutex::default(),
             is_closed: AtomicBool::new(false),
@@ -185,7 +188,7 @@ impl<G: RefreshGrant + 'static> Rotation<G> {
         let common = &inner.common;
         let fingerprint = token.fingerprint();
         let record = Record::of_login(token, &common.clock.now());
-        match common.store.put(&inner.key(), &record.encode(), Expected::Anything).await {
+        match common.store.put(&inner.key(), &record.encode(common.writer), Expected::Anything).await {
             Ok(_version) => {
                 // A refresh under way finds the login in the store, and so does every later one.
                 if let Ok(mut kept) = inner.kept.try_lock() {
@@ -242,7 +245,8 @@ impl<G> Inner<G> {
     }
 
     fn logged_out(&self) -> Error {
-        self.login_over("nobody is logged in under this name: the login is over, or there was none")
+        // It is asked of the store alone, and a login may come any moment through another process.
+        self.login_over("nobody is logged in under this name: the login is over, or there was none").with_hold(Duration::ZERO)
     }
 
     fn login_over(&self, message: &'static str) -> Error {
@@ -357,7 +361,7 @@ impl<G: RefreshGrant + 'static> Inner<G> {
                     }
                 }
             };
-            let record = Record::decode(&stored.value, &self.common.clock.now()).map_err(|why| {
+            let record = Record::decode(&stored.value, self.common.writer, &self.common.clock.now()).map_err(|why| {
                 StoreError::CannotUnseal { what: "a user's session".to_owned(), why: why.into() }.into_error(self.provider())
             })?;
             let is_newer = |ours: &&Record| match kept.unwritten {
@@ -385,7 +389,7 @@ impl<G: RefreshGrant + 'static> Inner<G> {
 
     /// `None` if something else was there.
     async fn write(&self, key: &SessionKey, record: &Record, expected: Expected) -> Result<Option<Version>, Error> {
-        match self.common.store.put(key, &record.encode(), expected).await {
+        match self.common.store.put(key, &record.encode(self.common.writer), expected).await {
             Ok(version) => Ok(Some(version)),
             Err(StoreError::Conflict) => Ok(None),
             Err(error) => Err(error.into_error(self.provider())),
@@ -448,9 +452,13 @@ impl<G: RefreshGrant + 'static> Inner<G> {
     /// Stores what a refresh brought, or keeps it until the store takes it. `false` if the session is another one by now, or over.
     async fn store_answer(self: &Arc<Self>, kept: &mut Kept, next: Record, noted: Version) -> bool {
         let key = self.key();
-        let value = next.encode();
+        let value = next.encode(self.common.writer);
         let mut expected = noted;
+        let mut rounds = 0..ROUNDS;
         let error = loop {
+            if rounds.next().is_none() {
+                break StoreError::Conflict;
+            }
             match self.common.store.put(&key, &value, Expected::Version(expected)).await {
                 Ok(_version) => {
                     kept.record = Some(next);
@@ -461,7 +469,7 @@ impl<G: RefreshGrant + 'static> Inner<G> {
             }
             // Another process noted a refresh too, the user logged in anew or logged out, or the write before went through although it failed.
             match self.common.store.get(&key).await {
-                Ok(Some(stored)) => match Record::decode(&stored.value, &self.common.clock.now()) {
+                Ok(Some(stored)) => match Record::decode(&stored.value, self.common.writer, &self.common.clock.now()) {
                     Ok(other) if other.login.id == next.login.id && other.generation < next.generation => {
                         expected = stored.version;
                     }

@@ -1,7 +1,10 @@
 //! The users of a program, and one of them.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -163,10 +166,21 @@ impl<G: RefreshGrant + 'static> Sessions<G> {
         let Shared { caches, common } = &*self.shared;
         caches.close().await;
         common.close();
+        // All at once, as a store that does not answer takes its time for each of them.
+        let unwritten = common.all_unwritten();
+        let mut open: Vec<Pin<Box<_>>> = unwritten.iter().map(|unwritten| Box::pin(unwritten.flush())).collect();
         let mut outcome = Ok(());
-        for unwritten in common.all_unwritten() {
-            outcome = unwritten.flush().await.and(outcome);
-        }
+        poll_fn(|context| {
+            open.retain_mut(|flushing| match flushing.as_mut().poll(context) {
+                Poll::Ready(flushed) => {
+                    outcome = flushed.and(outcome.clone());
+                    false
+                }
+                Poll::Pending => true,
+            });
+            if open.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
         outcome
     }
 

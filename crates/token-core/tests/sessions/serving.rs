@@ -23,6 +23,25 @@ async fn who_is_not_logged_in_is_told_to_log_in_and_the_service_is_not_asked() {
     let error = world.sessions.get("nobody").unwrap().token().await.unwrap_err();
     assert_eq!((error.kind(), error.remedy(), error.provider()), (ErrorKind::LoginRequired, Remedy::LogInAgain, "test"));
     assert_eq!(world.service.refreshes(), 0);
+    // Through another process, and at once.
+    let session = world.sessions.get("nobody").unwrap();
+    for _ in 0..5 {
+        session.token().await.unwrap_err();
+    }
+    world.another_process().log_in("nobody", world.service.login("nobody")).await.unwrap();
+    assert_eq!(number(&session.token().await.unwrap()), 1);
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_is_set_back_does_not_bring_a_token_back_from_the_store() {
+    let world = World::new();
+    let small = world.process_with(1, 64);
+    small.log_in("ani", world.service.login("ani")).await.unwrap();
+    world.let_tokens_end();
+    world.clock.set_wall(token_core::Clock::now(&*world.clock).wall() - HOUR / 2);
+    // Another user takes the place in memory.
+    small.get("budi").unwrap().token().await.unwrap_err();
+    assert_eq!(number(&small.get("ani").unwrap().token().await.unwrap()), 2);
 }
 
 #[tokio::test]
