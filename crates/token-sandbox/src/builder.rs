@@ -11,6 +11,7 @@ use crate::count::{Counters, Service};
 use crate::error::{SandboxError, SandboxErrorKind};
 use crate::klikoo::{self, Klikoo};
 use crate::listener::{Server, bind};
+use crate::plan::Plan;
 use crate::prakerja::{self, Prakerja};
 use crate::random;
 use crate::sandbox::Sandbox;
@@ -18,6 +19,8 @@ use crate::sehatmu::{self, SehatMu};
 use crate::settings::{KlikooSettings, PrakerjaSettings, SehatMuSettings};
 use crate::state::{Shared, Urls};
 use crate::time::SandboxClock;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 use crate::{control, front};
 
 /// Starts a [`Sandbox`] with other settings than the strict ones; made by [`Sandbox::builder`].
@@ -25,6 +28,8 @@ use crate::{control, front};
 pub struct SandboxBuilder {
     clock: Arc<dyn Clock>,
     port: u16,
+    #[cfg(feature = "tls")]
+    has_tls: bool,
     prakerja: PrakerjaSettings,
     sehatmu: SehatMuSettings,
     klikoo: KlikooSettings,
@@ -35,6 +40,8 @@ impl SandboxBuilder {
         Self {
             clock: Arc::new(SystemClock),
             port: 0,
+            #[cfg(feature = "tls")]
+            has_tls: false,
             prakerja: PrakerjaSettings::strict(),
             sehatmu: SehatMuSettings::strict(),
             klikoo: KlikooSettings::strict(),
@@ -52,6 +59,15 @@ impl SandboxBuilder {
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
+        self
+    }
+
+    /// Has the three services spoken to over TLS, with certificates made at the start: [`Sandbox::root_certificate_pem`] is who vouches for them.
+    /// The control endpoint stays plain.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self) -> Self {
+        self.has_tls = true;
         self
     }
 
@@ -111,14 +127,23 @@ impl SandboxBuilder {
         let (klikoo_listener, klikoo_port) = bind(port(2)?).await.map_err(SandboxError::bind)?;
         let (control_listener, control_port) = bind(port(3)?).await.map_err(SandboxError::bind)?;
 
+        #[cfg(feature = "tls")]
+        let tls = self.has_tls.then(Tls::new).transpose().map_err(SandboxError::certificate)?;
+        #[cfg(feature = "tls")]
+        let scheme = if self.has_tls { "https" } else { "http" };
+        #[cfg(not(feature = "tls"))]
+        let scheme = "http";
         let shared = Arc::new(Shared {
             clock: SandboxClock::new(self.clock),
             counters: Counters::default(),
+            plan: Plan::default(),
+            #[cfg(feature = "tls")]
+            tls,
             urls: Urls {
-                prakerja_base: format!("http://127.0.0.1:{prakerja_port}"),
-                prakerja_consent: format!("http://127.0.0.1:{prakerja_port}/consent-sso"),
-                sehatmu_base: format!("http://127.0.0.1:{sehatmu_port}"),
-                klikoo_base: format!("http://127.0.0.1:{klikoo_port}{}", klikoo::PREFIX),
+                prakerja_base: format!("{scheme}://127.0.0.1:{prakerja_port}"),
+                prakerja_consent: format!("{scheme}://127.0.0.1:{prakerja_port}/consent-sso"),
+                sehatmu_base: format!("{scheme}://127.0.0.1:{sehatmu_port}"),
+                klikoo_base: format!("{scheme}://127.0.0.1:{klikoo_port}{}", klikoo::PREFIX),
             },
             prakerja: Mutex::new(prakerja),
             sehatmu: Mutex::new(sehatmu),
@@ -134,7 +159,8 @@ impl SandboxBuilder {
             (control_listener, control_port, control::router(secret), None),
         ];
         for (listener, port, router, service) in services {
-            server.serve(listener, front::wrap(router, shared.clone(), service, port));
+            let router = front::wrap(router, shared.clone(), service, port);
+            server.serve(listener, router, shared.clone(), service);
         }
         Ok(Sandbox::new(shared, server, control_url))
     }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::count::{Route, Service};
+use crate::fault::{Fault, When};
 use crate::front::plain;
 use crate::prakerja::{Decision, decide_without_click};
 use crate::state::{Shared, lock};
@@ -66,6 +67,21 @@ struct Revoke {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct AddFault {
+    route: String,
+    fault: Fault,
+    #[serde(default)]
+    when: When,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClearFaults {
+    route: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Consent {
     url: String,
     decision: Decision,
@@ -79,6 +95,18 @@ fn act(shared: &Shared, method: &Method, action: &str, body: &[u8]) -> Result<Re
         ("DELETE", "requests") => {
             shared.counters.reset();
             requests(shared)
+        }
+        ("GET", "faults") => shared.plan.list(),
+        ("POST", "faults") => {
+            let AddFault { route, fault, when } = read(body)?;
+            fault.check().map_err(bad)?;
+            shared.plan.add(route_named(&route)?, fault, when);
+            shared.plan.list()
+        }
+        ("DELETE", "faults") => {
+            let route = if body.is_empty() { None } else { Some(route_named(&read::<ClearFaults>(body)?.route)?) };
+            shared.plan.clear(route);
+            shared.plan.list()
         }
         ("GET", "clock") => clock(shared),
         ("POST", "clock") => {
@@ -101,7 +129,7 @@ fn act(shared: &Shared, method: &Method, action: &str, body: &[u8]) -> Result<Re
                 .map_err(|refusal| Refused(StatusCode::BAD_REQUEST, format!("{}: {}", refusal.code, refusal.message)))?;
             json!({"location": location})
         }
-        (_, "requests" | "clock" | "revoke" | "settings" | "consent") => {
+        (_, "requests" | "faults" | "clock" | "revoke" | "settings" | "consent") => {
             return Err(Refused(StatusCode::METHOD_NOT_ALLOWED, "no such method here".to_owned()));
         }
         _ => return Err(Refused(StatusCode::NOT_FOUND, "no such action".to_owned())),
@@ -111,6 +139,10 @@ fn act(shared: &Shared, method: &Method, action: &str, body: &[u8]) -> Result<Re
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
     serde_json::from_slice(body).map_err(|error| Refused(StatusCode::BAD_REQUEST, error.to_string()))
+}
+
+fn route_named(name: &str) -> Result<Route, Refused> {
+    Route::named(name).ok_or_else(|| Refused(StatusCode::BAD_REQUEST, format!("no route is called `{name}`")))
 }
 
 fn requests(shared: &Shared) -> Value {

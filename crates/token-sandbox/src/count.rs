@@ -122,6 +122,11 @@ routes! {
 }
 
 impl Route {
+    /// The route with this name in the control endpoint.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|route| route.name() == name)
+    }
+
     pub(crate) fn find(service: Service, method: &Method, path: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|route| route.service() == service && route.path() == path && route.method() == method)
     }

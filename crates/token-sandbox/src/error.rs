@@ -20,6 +20,8 @@ pub enum SandboxErrorKind {
     Address,
     /// A loopback port could not be bound.
     Bind,
+    /// No certificate for TLS could be made.
+    Certificate,
     /// The consent page refused the login URL; [`SandboxError::code`] has the service's code.
     Consent,
     /// The crypto library gave no key or no random numbers.
@@ -41,6 +43,11 @@ impl SandboxError {
 
     pub(crate) fn bind(source: std::io::Error) -> Self {
         Self { source: Some(Box::new(source)), ..Self::new(SandboxErrorKind::Bind) }
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn certificate(source: Box<dyn Error + Send + Sync>) -> Self {
+        Self { source: Some(source), ..Self::new(SandboxErrorKind::Certificate) }
     }
 
     pub(crate) fn consent(code: &'static str) -> Self {
@@ -71,6 +78,7 @@ impl fmt::Display for SandboxErrorKind {
                 "a redirect or login address is not an absolute `http` or `https` address without user name and fragment"
             }
             Self::Bind => "cannot bind a loopback port",
+            Self::Certificate => "cannot make a certificate for TLS",
             Self::Consent => "the consent page refused the login URL",
             Self::Crypto => "the crypto library gave no key or no random numbers",
             Self::PublicKey => "the text is not an RSA public key in PEM",

@@ -1,20 +1,26 @@
 //! What every request passes, whichever service it is for: the check of `Host`, the counters, the `Date` header.
 //!
-//! It knows the route before the handler runs, so a fault that a test asks for (a wrong status, a delay) has its place here.
+//! It knows the route before the handler runs, so it looks here whether a fault is planned, and gives the connection its script.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use http::header::{DATE, HOST};
 use http::uri::Authority;
 use http::{HeaderValue, StatusCode};
 
+use crate::connection::Line;
 use crate::count::{Outcome, Route, Service};
+use crate::damage;
+use crate::fault::Fault;
+use crate::plan::Drawn;
 use crate::state::Shared;
+use crate::time::LONGEST;
 
 /// More than any request of the three services needs.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -38,23 +44,67 @@ struct Front {
 }
 
 async fn pass(State(front): State<Front>, request: Request, next: Next) -> Response {
-    let mut response = match check_host(&request, front.port) {
-        Err(status) => plain(status),
-        Ok(()) => {
-            let route = front.service.and_then(|service| Route::find(service, request.method(), request.uri().path()));
-            if let Some(route) = route {
-                front.shared.counters.arrived(route);
-            }
-            let response = next.run(request).await;
-            if let Some(route) = route {
-                let outcome = response.extensions().get::<Outcome>().map_or("other", |outcome| outcome.0);
-                front.shared.counters.ended(route, outcome);
-            }
-            response
-        }
+    let shared = &front.shared;
+    if let Err(status) = check_host(&request, front.port) {
+        return dated(plain(status), shared, 0);
+    }
+    let route = front.service.and_then(|service| Route::find(service, request.method(), request.uri().path()));
+    let Some(route) = route else {
+        return dated(next.run(request).await, shared, 0);
     };
-    // The server library adds the machine's time unless a time is there.
-    if let Ok(date) = HeaderValue::try_from(front.shared.clock.now().http_date()) {
+    shared.counters.arrived(route);
+    let line = request.extensions().get::<ConnectInfo<Line>>().map(|info| info.0.clone());
+    let drawn = shared.plan.of_request(route);
+    let response = match &drawn {
+        None => next.run(request).await,
+        Some(drawn) => answered(drawn, request, next, shared).await,
+    };
+    let outcome = response.extensions().get::<Outcome>().map_or("other", |outcome| outcome.0);
+    shared.counters.ended(route, outcome);
+    match (drawn, line) {
+        (Some(Drawn { fault: Fault::Date { off_by_seconds }, .. }), _) => dated(response, shared, off_by_seconds),
+        (Some(Drawn { fault, .. }), Some(line)) => damaged(&fault, dated(response, shared, 0), &line).await,
+        _ => dated(response, shared, 0),
+    }
+}
+
+/// The service's answer, or that which a fault gives in its place.
+async fn answered(drawn: &Drawn, request: Request, next: Next, shared: &Arc<Shared>) -> Response {
+    if let Some(response) = damage::in_place(&drawn.fault, shared) {
+        // To the end, as an answer before it would reset the connection. A body that is too long has a fault of its own.
+        let _ = to_bytes(request.into_body(), BODY_LIMIT).await;
+        return response;
+    }
+    if let Fault::Latency { delay, jitter } = drawn.fault {
+        shared.clock.sleep(delay.saturating_add(jitter.min(LONGEST).mul_f64(drawn.random))).await;
+    }
+    next.run(request).await
+}
+
+/// What `fault` makes of an answer that is whole.
+async fn damaged(fault: &Fault, response: Response, line: &Line) -> Response {
+    if *fault == Fault::CloseBeforeReuse {
+        line.close_on_request();
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    // The services' answers are short and held already.
+    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    if let Some(changed) = damage::changed_body(fault, &body) {
+        return damage::with_body(Response::from_parts(parts, Body::empty()), changed);
+    }
+    match damage::script(fault, parts.status, &parts.headers, &body) {
+        None => Response::from_parts(parts, Body::from(body)),
+        Some(script) => {
+            line.play(script);
+            Response::new(Body::empty())
+        }
+    }
+}
+
+/// The server library adds the machine's time unless a time is there.
+fn dated(mut response: Response, shared: &Shared, off_by_seconds: i64) -> Response {
+    if let Ok(date) = HeaderValue::try_from(shared.clock.now().moved(off_by_seconds).http_date()) {
         response.headers_mut().insert(DATE, date);
     }
     response

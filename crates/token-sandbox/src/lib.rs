@@ -37,6 +37,9 @@
 //! | `POST {control}/clock` | `{"advance_seconds": 60}` | moves the services' clock, also back |
 //! | `GET {control}/settings` | | all settings; durations in seconds |
 //! | `PATCH {control}/settings` | `{"klikoo": {"token_lifetime": 15}}` | changes those that are named |
+//! | `GET {control}/faults` | | the fault plan |
+//! | `POST {control}/faults` | `{"route": "klikoo_token", "fault": "doubled_keys", "when": {"next": 2}}` | adds a fault; without `when`, until it is cleared |
+//! | `DELETE {control}/faults` | `{"route": "klikoo_token"}` | ends the faults of a route, or without a body all |
 //! | `POST {control}/revoke` | `{"service": "prakerja"}` | ends every code and token of a service |
 //! | `POST {control}/consent` | `{"url": "…", "decision": "allow"}` | answers a consent page without a browser; `deny`, and a `user` by id |
 //!
@@ -46,14 +49,18 @@
 //! A client that works here has done what the pages ask; it is no promise that the real service agrees.
 
 mod builder;
+mod connection;
 mod control;
 mod count;
 mod credentials;
+mod damage;
 mod error;
+mod fault;
 mod front;
 mod jwt;
 mod klikoo;
 mod listener;
+mod plan;
 mod prakerja;
 mod random;
 mod sandbox;
@@ -61,12 +68,17 @@ mod sehatmu;
 mod settings;
 mod state;
 mod store;
+mod stream;
 mod time;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use builder::SandboxBuilder;
 pub use count::{RequestCounts, Route, Service};
 pub use credentials::{KlikooCredentials, PrakerjaCredentials, PrakerjaUser, SehatMuCredentials};
 pub use error::{SandboxError, SandboxErrorKind};
+pub use fault::{CertificateFault, Ending, Fault, Page, Place, RetryAfter, When};
+pub use plan::Faults;
 pub use sandbox::Sandbox;
 pub use settings::{KlikooSettings, PrakerjaSettings, RefusalStatus, SehatMuFailure, SehatMuSettings, SehatMuSuccess};
 

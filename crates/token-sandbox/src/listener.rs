@@ -1,19 +1,20 @@
 //! Listeners on loopback whose connections end with the sandbox.
-//!
-//! The connections are a type of ours: what is to happen below HTTP (a torn body, a reset, a slow line) belongs here.
 
-use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::serve::Listener;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use crate::connection::{Connection, Line};
+use crate::count::Service;
+use crate::fault::Fault;
+use crate::state::Shared;
+use crate::stream::Stream;
 
 /// Binds a port of 127.0.0.1; 0 takes any that is free.
 pub(crate) async fn bind(port: u16) -> io::Result<(TcpListener, u16)> {
@@ -34,11 +35,12 @@ impl Server {
         Self { stop: watch::Sender::new(()), tasks: Vec::new() }
     }
 
-    pub(crate) fn serve(&mut self, listener: TcpListener, router: Router) {
-        let listener = StoppableListener { inner: listener, stop: self.stop.subscribe() };
+    /// `service` is `None` for the control endpoint, to which no fault happens and which never has TLS.
+    pub(crate) fn serve(&mut self, listener: TcpListener, router: Router, shared: Arc<Shared>, service: Option<Service>) {
+        let listener = StoppableListener { inner: listener, stop: self.stop.subscribe(), shared, service };
         self.tasks.push(tokio::spawn(async move {
             // Serving goes on until the task is aborted; it never gives an error.
-            let _ = axum::serve(listener, router).await;
+            let _ = axum::serve(listener, router.into_make_service_with_connect_info::<Line>()).await;
         }));
     }
 
@@ -67,9 +69,29 @@ impl Drop for Server {
     }
 }
 
-struct StoppableListener {
+pub(crate) struct StoppableListener {
     inner: TcpListener,
     stop: watch::Receiver<()>,
+    shared: Arc<Shared>,
+    service: Option<Service>,
+}
+
+impl StoppableListener {
+    /// `None` when the connection is to end at once.
+    fn begun(&self, stream: TcpStream) -> Option<Stream> {
+        let Some(service) = self.service else { return Some(Stream::Plain(stream)) };
+        let fault = self.shared.plan.of_connection(service, self.shared.has_tls());
+        if fault == Some(Fault::ResetAtAccept) {
+            Stream::Plain(stream).reset_on_drop();
+            return None;
+        }
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.shared.tls {
+            let fault = if let Some(Fault::Certificate(fault)) = fault { Some(fault) } else { None };
+            return Some(Stream::Handshake(Box::new(tls.accept(stream, fault))));
+        }
+        Some(Stream::Plain(stream))
+    }
 }
 
 impl Listener for StoppableListener {
@@ -77,57 +99,17 @@ impl Listener for StoppableListener {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
-        let (stream, address) = Listener::accept(&mut self.inner).await;
-        // Small answers go out at once. Where that cannot be set, they go out a little later.
-        let _ = stream.set_nodelay(true);
-        let mut stop = self.stop.clone();
-        let stopped = Box::pin(async move {
-            // A dropped sender means the same as a message.
-            let _ = stop.changed().await;
-        });
-        (Connection { stream, stopped, is_stopped: false }, address)
+        loop {
+            let (stream, address) = Listener::accept(&mut self.inner).await;
+            // Small answers go out at once. Where that cannot be set, they go out a little later.
+            let _ = stream.set_nodelay(true);
+            if let Some(stream) = self.begun(stream) {
+                return (Connection::new(stream, self.shared.clone(), self.stop.clone()), address);
+            }
+        }
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.inner.local_addr()
-    }
-}
-
-/// A connection that fails as soon as the sandbox stops.
-pub(crate) struct Connection {
-    stream: TcpStream,
-    stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
-    is_stopped: bool,
-}
-
-impl Connection {
-    fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        if self.is_stopped || self.stopped.as_mut().poll(context).is_ready() {
-            self.is_stopped = true;
-            return Err(io::ErrorKind::ConnectionAborted.into());
-        }
-        Ok(())
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.check(context)?;
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        self.check(context)?;
-        Pin::new(&mut self.stream).poll_write(context, buffer)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

@@ -10,6 +10,7 @@ use crate::count::{RequestCounts, Route, Service};
 use crate::credentials::{KlikooCredentials, PrakerjaCredentials, PrakerjaUser, SehatMuCredentials};
 use crate::error::{SandboxError, SandboxErrorKind};
 use crate::listener::Server;
+use crate::plan::Faults;
 use crate::prakerja::{Decision, decide_without_click};
 use crate::settings::{KlikooSettings, PrakerjaSettings, SehatMuSettings};
 use crate::state::{Shared, lock};
@@ -153,6 +154,19 @@ impl Sandbox {
     /// Moves the services' clock, and not the one they were started with. Negative seconds move it back.
     pub fn advance_clock(&self, seconds: i64) {
         self.shared.clock.advance(seconds);
+    }
+
+    /// The fault plan: what goes wrong with which requests.
+    #[must_use]
+    pub fn faults(&self) -> Faults<'_> {
+        Faults::new(&self.shared)
+    }
+
+    /// The root certificate that vouches for the services, in PEM; `None` when they are spoken to without TLS.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn root_certificate_pem(&self) -> Option<&str> {
+        self.shared.tls.as_ref().map(|tls| tls.root_pem())
     }
 
     /// Ends every code and every token of a service, as after a change of keys.

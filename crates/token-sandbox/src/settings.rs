@@ -260,7 +260,7 @@ impl Default for KlikooSettings {
 }
 
 /// Durations as a number of seconds in JSON, of at most a hundred years: no service reckons with more, and a longer one would not be read back.
-mod as_seconds {
+pub(crate) mod as_seconds {
     use std::time::Duration;
 
     use serde::de::Error as _;
@@ -268,11 +268,11 @@ mod as_seconds {
 
     use crate::time::LONGEST;
 
-    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(duration.min(&LONGEST).as_secs_f64())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         let seconds = f64::deserialize(deserializer)?;
         Duration::try_from_secs_f64(seconds).map_err(|_| D::Error::custom("a number of seconds, zero or more, is wanted"))
     }

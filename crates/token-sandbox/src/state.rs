@@ -4,9 +4,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::count::{Counters, Service};
 use crate::klikoo::Klikoo;
+use crate::plan::Plan;
 use crate::prakerja::Prakerja;
 use crate::sehatmu::SehatMu;
 use crate::time::SandboxClock;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 
 /// One sandbox. A handler locks one service at a time and never across an `await`.
 ///
@@ -14,6 +17,9 @@ use crate::time::SandboxClock;
 pub(crate) struct Shared {
     pub(crate) clock: SandboxClock,
     pub(crate) counters: Counters,
+    pub(crate) plan: Plan,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Tls>,
     pub(crate) urls: Urls,
     pub(crate) prakerja: Mutex<Prakerja>,
     pub(crate) sehatmu: Mutex<SehatMu>,
@@ -21,6 +27,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Whether the services are spoken to over TLS.
+    pub(crate) fn has_tls(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
     /// Ends every code and every token of a service.
     pub(crate) fn revoke_all(&self, service: Service) {
         match service {

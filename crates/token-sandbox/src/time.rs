@@ -38,6 +38,11 @@ impl Time {
         Self(self.0.saturating_add(millis(lifetime)))
     }
 
+    /// Negative seconds are the past.
+    pub(crate) fn moved(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add(seconds.saturating_mul(1_000)))
+    }
+
     /// RFC 3339 in UTC with milliseconds and `Z`.
     pub(crate) fn rfc3339(self) -> String {
         let timestamp = Timestamp::from_millisecond(self.0).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -79,6 +84,11 @@ impl SandboxClock {
             Err(_) => 0,
         };
         Time(wall.saturating_add(self.offset.load(Ordering::SeqCst)).clamp(0, LATEST))
+    }
+
+    /// Returns when `duration` has gone by on the injected clock.
+    pub(crate) async fn sleep(&self, duration: Duration) {
+        self.inner.sleep(duration).await;
     }
 
     /// Moves this clock, and not the injected one. Negative seconds move it back.

@@ -4,6 +4,7 @@
 
 mod consent;
 mod control;
+mod faults;
 mod klikoo;
 mod prakerja;
 mod program;
