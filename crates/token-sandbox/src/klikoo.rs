@@ -176,14 +176,7 @@ impl Klikoo {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer "))
             .map(|(_, token)| token)
             .ok_or(TOKEN_WRONG)?;
-        let claims = jwt::verify(&self.key, token).map_err(|_| TOKEN_WRONG)?;
-        if now.seconds() >= claims.get("exp").and_then(Value::as_i64).unwrap_or_default() {
-            return Err(TOKEN_EXPIRED);
-        }
-        let id = claims.get("jti").and_then(Value::as_str).unwrap_or_default();
-        if self.settings.refuse_tokens || self.tokens.get(id).is_none() {
-            return Err(TOKEN_WRONG);
-        }
+        self.check_token(now, token)?;
         if self.settings.check_digital_signature {
             let timestamp = header(headers, TIMESTAMP)?;
             let signature = header(headers, SIGNATURE)?;
@@ -193,6 +186,23 @@ impl Klikoo {
             if !signature::is_hmac(self.credentials.client_secret(), &text, signature) {
                 return Err(SIGNED_WRONG);
             }
+        }
+        Ok(())
+    }
+
+    /// Whether a call with this token would be let in now, if it is signed as it should be.
+    pub(crate) fn takes(&self, now: Time, token: &str) -> bool {
+        self.check_token(now, token).is_ok()
+    }
+
+    fn check_token(&self, now: Time, token: &str) -> Result<(), Code> {
+        let claims = jwt::verify(&self.key, token).map_err(|_| TOKEN_WRONG)?;
+        if now.seconds() >= claims.get("exp").and_then(Value::as_i64).unwrap_or_default() {
+            return Err(TOKEN_EXPIRED);
+        }
+        let id = claims.get("jti").and_then(Value::as_str).unwrap_or_default();
+        if self.settings.refuse_tokens || self.tokens.get(id).is_none() {
+            return Err(TOKEN_WRONG);
         }
         Ok(())
     }

@@ -174,6 +174,17 @@ impl Sandbox {
         self.shared.revoke_all(service);
     }
 
+    /// Whether a service would let in a call with this access token now: it gave it out, has not ended it, and by its clock it is not over.
+    #[must_use]
+    pub fn takes_token(&self, service: Service, access_token: &str) -> bool {
+        let now = self.shared.clock.now();
+        match service {
+            Service::Klikoo => lock(&self.shared.klikoo).takes(now, access_token),
+            Service::Prakerja => lock(&self.shared.prakerja).takes(now, access_token),
+            Service::SehatMu => lock(&self.shared.sehatmu).takes(now, access_token),
+        }
+    }
+
     /// Allows what a login URL asks for, as the first user, without a browser. Gives the callback URL with `code` and `state`.
     ///
     /// # Errors

@@ -220,6 +220,11 @@ impl SehatMu {
         }
     }
 
+    /// Whether a call with this token would be let in now.
+    pub(crate) fn takes(&self, now: Time, token: &str) -> bool {
+        !self.settings.refuse_tokens && self.tokens.get(token).is_some_and(|(ends, ())| now < ends)
+    }
+
     fn me(&self, now: Time, headers: &HeaderMap) -> Result<Response, Refusal> {
         let header = headers.get(AUTHORIZATION).ok_or(Refusal::NoAuthentication)?;
         let token = header

@@ -194,6 +194,11 @@ impl Prakerja {
         Ok(success(&data))
     }
 
+    /// Whether a call with this token would be let in now.
+    pub(crate) fn takes(&self, now: Time, token: &str) -> bool {
+        self.access(now, token).is_ok()
+    }
+
     fn access(&self, now: Time, token: &str) -> Result<&Access, Refusal> {
         let claims = self.claims(token, "access", TOKEN_MALFORMED)?.ok_or(TOKEN_MALFORMED)?;
         if now.seconds() >= claims.ends {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use token_sandbox::{Sandbox, SandboxErrorKind};
+use token_sandbox::{Sandbox, SandboxErrorKind, Service};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -175,6 +175,36 @@ async fn nothing_secret_is_in_the_handles_debug() {
         assert!(!shown.contains(secret), "{shown}");
     }
     assert!(shown.contains(sandbox.klikoo_base_url()), "{shown}");
+}
+
+#[tokio::test]
+async fn a_token_is_taken_until_it_is_over_or_ended() {
+    let (builder, clock) = builder();
+    let sandbox = builder.start().await.unwrap();
+    let credentials = sandbox.sehatmu_credentials();
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", credentials.client_id()),
+        ("client_secret", credentials.client_secret()),
+    ];
+    let token = async || {
+        let url = format!("{}/oauth/token", sandbox.sehatmu_base_url());
+        let (status, body) = crate::json(client().post(url).form(&form).send().await.unwrap()).await;
+        assert_eq!(status, 200, "{body}");
+        body["accessToken"].as_str().unwrap().to_owned()
+    };
+    let first = token().await;
+    assert!(sandbox.takes_token(Service::SehatMu, &first));
+    for other in [Service::Klikoo, Service::Prakerja] {
+        assert!(!sandbox.takes_token(other, &first));
+    }
+    clock.advance(Duration::from_secs(24 * 60 * 60 - 1));
+    assert!(sandbox.takes_token(Service::SehatMu, &first));
+    clock.advance(Duration::from_secs(1));
+    assert!(!sandbox.takes_token(Service::SehatMu, &first));
+    let second = token().await;
+    sandbox.revoke_all(Service::SehatMu);
+    assert!(!sandbox.takes_token(Service::SehatMu, &second));
 }
 
 #[tokio::test]
