@@ -28,7 +28,7 @@ impl Call {
 /// How long the transport waits for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Patience {
-    /// A quarter of a second: for what ends by a time-out alone.
+    /// Little: for what ends by a time-out alone.
     Short,
     /// So long that no busy machine makes a time-out.
     Long,
@@ -144,7 +144,7 @@ pub(crate) fn rows() -> Vec<Row> {
     let second = Duration::from_secs(1);
     let mut rows = vec![
         row("a late answer", Fault::Latency { delay: 2 * second, jitter: second }, TOKEN),
-        row("an answer that is too late", Fault::Latency { delay: 90 * second, jitter: second }, BROKEN).times_out(),
+        row("an answer that is too late", Fault::Latency { delay: 120 * second, jitter: second }, BROKEN).times_out(),
         row("silence", cut(Place::Bytes(0), Ending::Silence), BROKEN).times_out().loses_answer(),
         row("silence after 9 bytes", cut(Place::Bytes(9), Ending::Silence), BROKEN).times_out().loses_answer(),
         row("silence in the body", cut(Place::Body, Ending::Silence), BROKEN).times_out().loses_answer(),

@@ -97,7 +97,7 @@ impl World {
 
     fn transport(&self, patience: Patience) -> Arc<dyn Transport> {
         let total = match patience {
-            Patience::Short => Duration::from_millis(250),
+            Patience::Short => Duration::from_millis(600),
             Patience::Long => Duration::from_secs(30),
         };
         let mut builder = ReqwestTransport::builder().total_timeout(total);
