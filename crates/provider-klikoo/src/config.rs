@@ -24,8 +24,10 @@ const TOKEN_PATH: &str = "/v1/open-api/access-token";
 #[non_exhaustive]
 pub struct Config {
     /// The base URL that Klikoo gave, with its path if it has one, without `/v1/open-api/access-token`.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_text"))]
     pub base_url: Option<String>,
     /// The client id, a UUID.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_text"))]
     pub client_id: Option<String>,
     /// The client secret.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_secret"))]
@@ -34,6 +36,7 @@ pub struct Config {
     #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_secret"))]
     pub private_key: Option<SecretString>,
     /// In its place: a file with the same.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_text"))]
     pub private_key_file: Option<PathBuf>,
     /// `seconds` (default) or `milliseconds`.
     pub timestamp_precision: TimestampPrecision,

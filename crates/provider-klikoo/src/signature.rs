@@ -14,7 +14,6 @@ use crate::signer::Signer;
 
 /// How the time is written. The pages show both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum TimestampPrecision {
     /// `2022-03-21T10:11:40.000+07:00`
@@ -22,6 +21,14 @@ pub enum TimestampPrecision {
     /// `2022-03-21T10:11:40+07:00`
     #[default]
     Seconds,
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for TimestampPrecision {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let words = [("seconds", Self::Seconds), ("milliseconds", Self::Milliseconds)];
+        token_core::settings::deserialize_word(deserializer, &words)
+    }
 }
 
 /// What goes into the two headers. The signature covers this very timestamp.

@@ -41,20 +41,28 @@ const LONGEST_URI: usize = 2_048;
 #[non_exhaustive]
 pub struct Config {
     /// The client id, for which the pages also say client code.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_text"))]
     pub client_id: Option<String>,
     /// The client name that came with the client id.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_text"))]
     pub client_name: Option<String>,
     /// Where the browser goes after a login. The page shows plain `http`, so it is taken here; over it, anyone on the way can read the code.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_text"))]
     pub redirect_uri: Option<String>,
     /// Where the browser goes when a login fails.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_text"))]
     pub login_uri: Option<String>,
     /// The API's base URL; [`DEFAULT_BASE_URL`] if `None`.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_text"))]
     pub base_url: Option<String>,
     /// The page where a user logs in; [`DEFAULT_CONSENT_URL`] if `None`.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_text"))]
     pub consent_url: Option<String>,
     /// The path of the refresh, below the base URL; [`DEFAULT_REFRESH_PATH`] if `None`.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_text"))]
     pub refresh_path: Option<String>,
     /// The scopes to ask for, parted by spaces; [`DEFAULT_SCOPE`] if `None`.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_text"))]
     pub scope: Option<String>,
     /// How the token stands in the profile call.
     pub profile_authorization: ProfileAuthorization,
@@ -62,12 +70,12 @@ pub struct Config {
     #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_secret"))]
     pub sign_key: Option<SecretString>,
     /// The client code in the text that is signed; the client id if `None`.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_text"))]
     pub client_code: Option<String>,
 }
 
 /// How the access token stands in the `Authorization` header of the profile call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum ProfileAuthorization {
     /// Alone, as in the sample of the Get Profile page.
@@ -75,6 +83,13 @@ pub enum ProfileAuthorization {
     Bare,
     /// After `Bearer `, as its token type says.
     Bearer,
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for ProfileAuthorization {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        token_core::settings::deserialize_word(deserializer, &[("bare", Self::Bare), ("bearer", Self::Bearer)])
+    }
 }
 
 impl Config {

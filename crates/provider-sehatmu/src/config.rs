@@ -23,8 +23,10 @@ const TOKEN_PATH: &str = "/oauth/token?grant_type=client_credentials";
 #[non_exhaustive]
 pub struct Config {
     /// The base URL, without `/oauth/token`: [`SANDBOX_BASE_URL`], or the one that came with the credentials.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_text"))]
     pub base_url: Option<String>,
     /// The client id.
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_text"))]
     pub client_id: Option<String>,
     /// The client secret.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_secret"))]

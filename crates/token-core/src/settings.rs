@@ -181,18 +181,43 @@ impl SettingsCheck {
 ///
 /// It is something other than a text.
 pub fn deserialize_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
-    deserializer.deserialize_any(SecretVisitor)
+    deserializer.deserialize_any(TextVisitor("a secret"))
 }
 
-struct SecretVisitor;
+/// As [`deserialize_secret`], for a setting that is none: what stands beside a wrong name may be a secret all the same.
+///
+/// # Errors
+///
+/// It is something other than a text.
+pub fn deserialize_text<'de, T: From<String>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let text = deserializer.deserialize_any(TextVisitor("a setting"))?;
+    Ok(text.map(|text| text.expose_secret().to_owned().into()))
+}
 
-impl SecretVisitor {
-    fn refuse<T, E: serde::de::Error>() -> Result<T, E> {
-        Err(E::custom("a secret must be a text: put it in quotation marks"))
+/// Reads a setting that has one of a few words. The error names them, and not what it found.
+///
+/// # Errors
+///
+/// It is none of the words.
+pub fn deserialize_word<'de, T: Copy, D: Deserializer<'de>>(deserializer: D, words: &[(&str, T)]) -> Result<T, D::Error> {
+    let text = deserializer.deserialize_any(TextVisitor("a setting"))?;
+    let text = text.as_ref().map(ExposeSecret::expose_secret);
+    words.iter().find(|(word, _)| text == Some(*word)).map(|(_, value)| *value).ok_or_else(|| {
+        let words: Vec<_> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
+        serde::de::Error::custom(format!("it must be one of {}", words.join(", ")))
+    })
+}
+
+/// With what it reads, as the error calls it.
+struct TextVisitor(&'static str);
+
+impl TextVisitor {
+    fn refuse<T, E: serde::de::Error>(&self) -> Result<T, E> {
+        Err(E::custom(format!("{} must be a text: put it in quotation marks", self.0)))
     }
 }
 
-impl<'de> Visitor<'de> for SecretVisitor {
+impl<'de> Visitor<'de> for TextVisitor {
     type Value = Option<SecretString>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -220,39 +245,39 @@ impl<'de> Visitor<'de> for SecretVisitor {
     }
 
     fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<Self::Value, E> {
-        Self::refuse()
+        self.refuse()
     }
 
     fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<Self::Value, E> {
-        Self::refuse()
+        self.refuse()
     }
 
     fn visit_i128<E: serde::de::Error>(self, _: i128) -> Result<Self::Value, E> {
-        Self::refuse()
+        self.refuse()
     }
 
     fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<Self::Value, E> {
-        Self::refuse()
+        self.refuse()
     }
 
     fn visit_u128<E: serde::de::Error>(self, _: u128) -> Result<Self::Value, E> {
-        Self::refuse()
+        self.refuse()
     }
 
     fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Self::Value, E> {
-        Self::refuse()
+        self.refuse()
     }
 
     fn visit_bytes<E: serde::de::Error>(self, _: &[u8]) -> Result<Self::Value, E> {
-        Self::refuse()
+        self.refuse()
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
-        Self::refuse()
+        self.refuse()
     }
 
     fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
-        Self::refuse()
+        self.refuse()
     }
 }
 
@@ -272,8 +297,8 @@ impl<F: Fn(&str) -> Option<OsString>> Environment<F> {
     /// A variable that must be there.
     pub fn required(&mut self, name: &str) -> Option<String> {
         let value = self.optional(name);
-        if value.is_none() && !self.check.faults.iter().any(|fault| fault.setting == name) {
-            self.check.fault(name, "is not set", "set this environment variable");
+        if value.is_none() {
+            self.fault(name, "is not set", "set this environment variable");
         }
         value
     }
@@ -299,9 +324,11 @@ impl<F: Fn(&str) -> Option<OsString>> Environment<F> {
         self.optional(name).map(SecretString::from)
     }
 
-    /// Notes a fault in what a variable holds.
+    /// Notes a fault in what a variable holds. The first one of a variable counts: that it is not set is no news of one that cannot be read.
     pub fn fault(&mut self, name: &str, found: impl Into<String>, fix: impl Into<String>) {
-        self.check.fault(name, found, fix);
+        if !self.check.faults.iter().any(|fault| fault.setting == name) {
+            self.check.fault(name, found, fix);
+        }
     }
 
     /// Gives `value`, or all faults.
@@ -356,9 +383,36 @@ mod tests {
     }
 
     #[test]
+    fn a_file_shows_nothing_of_what_is_no_text_or_none_of_the_words() {
+        for wrong in ["81230", "-8123.5", "[\"8123\"]", "{\"8123\":1}", "true"] {
+            let mut reader = serde_json::Deserializer::from_str(wrong);
+            let error = deserialize_text::<String, _>(&mut reader).unwrap_err().to_string();
+            assert!(error.contains("quotation marks") && !error.contains("8123"), "{wrong}: {error}");
+        }
+        let words = [("fast", 1), ("slow", 2)];
+        let read = |text: &str| deserialize_word(&mut serde_json::Deserializer::from_str(text), &words);
+        assert_eq!((read("\"fast\"").unwrap(), read("\"slow\"").unwrap()), (1, 2));
+        for wrong in ["\"8123\"", "\"Fast\"", "\"\"", "null", "8123"] {
+            let error = read(wrong).unwrap_err().to_string();
+            assert!(!error.contains("8123"), "{wrong}: {error}");
+        }
+        let mut reader = serde_json::Deserializer::from_str("null");
+        assert_eq!(deserialize_text::<String, _>(&mut reader).unwrap(), None);
+    }
+
+    #[test]
     fn a_fault_is_never_lost() {
         assert!(SettingsCheck::new("test").finish(None::<()>).is_err());
         assert!(SettingsCheck::new("test").finish(Some(())).is_ok());
+    }
+
+    #[test]
+    fn the_environment_tells_one_fault_of_a_variable() {
+        let mut environment = Environment::new("test", |_: &str| None);
+        environment.fault("A", "is not UTF-8", "set it again");
+        environment.fault("A", "is not set", "set it");
+        assert_eq!(environment.required("A"), None);
+        assert_eq!(environment.finish(()).unwrap_err().to_string(), "test settings: `A` is not UTF-8: set it again");
     }
 
     #[test]
