@@ -260,6 +260,10 @@ mod tests {
             ("target/a.md", "[there](nowhere.md)\n"),
             ("xtask/templates/a.md", "[there](nowhere.md)\n"),
             (".idea/a.md", "[there](nowhere.md)\n"),
+            (
+                "trials/Cargo.toml",
+                "[package]\nname = \"trials\"\npublish = false\n[lints]\nworkspace = true\n[dev-dependencies]\nloose.workspace = true\n",
+            ),
             ("alone/Cargo.toml", "[package]\nname = \"alone\"\n[workspace]\n[dev-dependencies]\nkit = \"1\"\n"),
             (
                 "crates/provider-bank/Cargo.toml",

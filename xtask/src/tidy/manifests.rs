@@ -24,7 +24,9 @@ pub(super) fn check(tree: &Tree, findings: &mut Findings) {
         if lints.and_then(|value| value.get_ref().as_bool()) != Some(true) {
             findings.add(path, 1, "does not take the workspace's lints", "write `[lints]` and `workspace = true`");
         }
-        for (key, value) in development(manifest) {
+        // What is never published needs nothing that is.
+        let is_published = manifest.get("package").is_none_or(|package| !is_false(package.get_ref().get("publish")));
+        for (key, value) in development(manifest).filter(|_| is_published) {
             let shown = key.get_ref().as_ref();
             if !own.contains(text_at(value, "package").unwrap_or(shown)) {
                 continue;
@@ -80,6 +82,10 @@ fn has_version(value: &Spanned<DeValue<'_>>) -> bool {
 
 fn text_at<'a>(value: &'a Spanned<DeValue<'_>>, key: &str) -> Option<&'a str> {
     value.get_ref().get(key)?.get_ref().as_str()
+}
+
+fn is_false(value: Option<&Spanned<DeValue<'_>>>) -> bool {
+    value.and_then(|value| value.get_ref().as_bool()) == Some(false)
 }
 
 fn bool_at(value: &Spanned<DeValue<'_>>, key: &str) -> bool {
