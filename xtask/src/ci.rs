@@ -21,6 +21,11 @@ const CHECKS: &[Check] = &[
     Check { name: "bench", what: "the benchmarks, which are no part of the workspace, are in order", run: bench },
     Check { name: "lints", what: "clippy finds nothing, in all targets and features", run: lints },
     Check { name: "tests", what: "the README's test command", run: tests },
+    Check {
+        name: "features",
+        what: "the tests again, with what another crate may switch on in reqwest and serde_json",
+        run: features,
+    },
     Check { name: "interleavings", what: "the cache, under many interleavings of its threads", run: interleavings },
     Check { name: "race", what: "a user's refresh token, while two processes that use it are killed again and again", run: race },
     Check { name: "quickstart", what: "the README's first command", run: quickstart },
@@ -97,6 +102,19 @@ fn tests() -> Result<(), String> {
     run_cargo(&["test", "--locked", "--workspace", "--all-features"])
 }
 
+/// The tests of all that sends, reads or serves, with the features on that `crates/token-testkit/trials/outside` names.
+///
+/// In a target folder of its own, as the cfg is a flag of rustc and so every package is built anew.
+fn features() -> Result<(), String> {
+    let mut arguments = vec!["test", "--locked", "--all-features", "--lib", "--tests", "--target-dir", "target/outside"];
+    let providers = dependencies::providers()?;
+    let packages = ["outside", "token-core", "token-sandbox", "token-store", "transport-reqwest", "trials"];
+    for package in packages.into_iter().chain(providers.iter().map(String::as_str)) {
+        arguments.extend(["--package", package]);
+    }
+    step::run(cargo(&arguments).env("RUSTFLAGS", "--cfg token_outside"))
+}
+
 /// The tests have had a first look at this; here it is searched through, and told how far.
 fn interleavings() -> Result<(), String> {
     let mut command = cargo(&["test", "--locked", "--package", "interleavings", "--", "--nocapture"]);
@@ -155,6 +173,9 @@ fn licences() -> Result<(), String> {
         "--locked",
         "--workspace",
         "--all-features",
+        // It is there to have what we ban, and nothing depends on it.
+        "--exclude",
+        "outside",
         "check",
         "--hide-inclusion-graph",
         "licenses",
@@ -174,6 +195,8 @@ fn package() -> Result<(), String> {
         "examples",
         "--exclude",
         "interleavings",
+        "--exclude",
+        "outside",
         "--exclude",
         "trials",
         "--exclude",
