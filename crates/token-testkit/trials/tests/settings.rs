@@ -144,8 +144,9 @@ impl Table {
             self.wrong.push(format!("{row}: does not say what to do, or of which setting: {}", refusal.shown));
         }
         let shown = format!("{} {shown_before}", refusal.shown).to_ascii_lowercase();
-        let base64 = BASE64_STANDARD.encode(CANARY).to_ascii_lowercase();
-        for spelling in [CANARY, &base64.trim_end_matches('=')[..12], "63616e617279"] {
+        // Of its first nine characters, as the rest depends on what comes after.
+        let base64 = BASE64_STANDARD.encode("canary746").to_ascii_lowercase();
+        for spelling in [CANARY, &base64, "63616e617279"] {
             if shown.contains(spelling) {
                 self.wrong.push(format!("{row}: shows the value: {shown}"));
             }
