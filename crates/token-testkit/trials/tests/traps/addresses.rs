@@ -64,7 +64,6 @@ async fn an_address_that_would_show_the_secrets_is_refused_at_build() {
             let base_url = template.replace("PORT", &trap.address.port().to_string());
             let refused = user.refused_setting(&base_url, Arc::clone(&ours) as _).await;
             tally.note(trap.bytes().len());
-            // Prakerja's refresh path is joined to a base URL, so both may be told.
             tally.expect(refused.as_deref() == Some("base_url"), || format!("{base_url:?}, {user:?}: {refused:?}"));
             tally.expect(trap.connections() == 0, || format!("{base_url:?}, {user:?}: the trap was called"));
         }

@@ -125,7 +125,7 @@ impl User {
         }
     }
 
-    /// The name of the setting that is refused, and whether the refusal shows its value.
+    /// The names of the settings that are refused; `None` if none is.
     pub(crate) async fn refused_setting(self, base_url: &str, transport: Arc<dyn Transport>) -> Option<String> {
         let error = self.ask(base_url, transport).await.err()?;
         let names: Vec<_> = error.faults().iter().map(SettingFault::setting).collect();
