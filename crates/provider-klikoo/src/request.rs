@@ -5,7 +5,7 @@ use http::{HeaderValue, Method};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use zeroize::Zeroizing;
 
-use token_core::{Error, ErrorKind, Remedy, Resend, TokenRequest};
+use token_core::{Error, ErrorKind, Remedy, Resend, TokenRequest, secret_header};
 
 use crate::config::Settings;
 use crate::signature::{Signed, not_sent};
@@ -49,8 +49,7 @@ pub(crate) fn token(settings: &Settings, signed: &Signed) -> Result<TokenRequest
     // Its error is dropped: the text of one of serde_json may quote a value.
     serde_json::to_writer(&mut *body, &content).map_err(|_| unusable())?;
     let timestamp = HeaderValue::from_str(&signed.timestamp).map_err(|_| unusable())?;
-    let mut signature = HeaderValue::from_str(&signed.signature).map_err(|_| unusable())?;
-    signature.set_sensitive(true);
+    let signature = secret_header(&[&signed.signature]).map_err(|_| unusable())?;
     Ok(TokenRequest::new(Method::POST, settings.token_url.clone(), Resend::AfterRefusal)
         .with_header(ACCEPT, HeaderValue::from_static("application/json"))
         .with_header(TIMESTAMP, timestamp)

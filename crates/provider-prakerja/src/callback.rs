@@ -216,11 +216,18 @@ fn decode(text: &str) -> Result<Zeroizing<String>, CallbackError> {
     if !text.split('%').skip(1).all(is_encoded) {
         return Err(CallbackError::Encoding);
     }
-    let text = Zeroizing::new(text.replace('+', " "));
     // Decoding only shrinks a text, so the bytes never move and leave a copy behind.
-    let mut bytes = Vec::with_capacity(text.len());
-    bytes.extend(percent_decode_str(&text));
-    String::from_utf8(bytes).map(Zeroizing::new).map_err(|_| CallbackError::Encoding)
+    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
+    for part in text.split_inclusive('+') {
+        let plain = part.strip_suffix('+').unwrap_or(part);
+        bytes.extend(percent_decode_str(plain));
+        if plain.len() < part.len() {
+            bytes.push(b' ');
+        }
+    }
+    // Checked before it is taken: the error of `from_utf8` would own the bytes.
+    std::str::from_utf8(&bytes).map_err(|_| CallbackError::Encoding)?;
+    String::from_utf8(std::mem::take(&mut *bytes)).map(Zeroizing::new).map_err(|_| CallbackError::Encoding)
 }
 
 #[cfg(test)]

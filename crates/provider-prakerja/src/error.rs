@@ -3,6 +3,8 @@
 #[rustfmt::skip]
 mod generated;
 
+use zeroize::Zeroize as _;
+
 use token_core::{Error, ErrorKind, Remedy, Reply};
 
 pub use self::generated::PrakerjaErrorCode;
@@ -61,7 +63,8 @@ pub(crate) fn refusal(reply: &Reply<'_>, call: Call, code: Option<&str>, message
     error = error.with_code(&reply.scrub(code));
     match meaning {
         // What came in place of a code may hold anything, so it is kept as the error keeps it: cleaned and cut.
-        PrakerjaErrorCode::Unknown(_) => {
+        PrakerjaErrorCode::Unknown(mut raw) => {
+            raw.zeroize();
             let kept = error.code().unwrap_or_default().to_owned();
             error.with_source(PrakerjaErrorCode::Unknown(kept))
         }

@@ -242,20 +242,23 @@ pub(crate) fn url(settings: &Settings, state: &str) -> String {
         ("scope", &settings.scope),
         ("state", state),
     ]);
-    format!("{}?{query}", settings.consent_url)
+    [&settings.consent_url, "?", &query].concat()
 }
 
 /// Parameters as JavaScript's `encodeURIComponent` writes their values.
-pub(crate) fn query(parameters: &[(&str, &str)]) -> String {
-    parameters.iter().fold(String::new(), |mut query, (name, value)| {
+pub(crate) fn query(parameters: &[(&str, &str)]) -> Zeroizing<String> {
+    // Percent-encoding makes at most three bytes of one. Room for all of it, because a text that grows leaves the state behind.
+    let room = parameters.iter().map(|(name, value)| 2 + name.len() + 3 * value.len()).sum();
+    let mut query = Zeroizing::new(String::with_capacity(room));
+    for (name, value) in parameters {
         if !query.is_empty() {
             query.push('&');
         }
         query.push_str(name);
         query.push('=');
         query.extend(utf8_percent_encode(value, COMPONENT));
-        query
-    })
+    }
+    query
 }
 
 #[cfg(test)]
@@ -307,7 +310,7 @@ mod tests {
             ("http://127.0.0.1:8080/cb?tenant=7&x=a%20b", "http%3A%2F%2F127.0.0.1%3A8080%2Fcb%3Ftenant%3D7%26x%3Da%2520b"),
         ];
         for (value, encoded) in cases {
-            assert_eq!(query(&[("a", value), ("b", value)]), format!("a={encoded}&b={encoded}"), "{value:?}");
+            assert_eq!(*query(&[("a", value), ("b", value)]), format!("a={encoded}&b={encoded}"), "{value:?}");
         }
     }
 
@@ -319,7 +322,7 @@ mod tests {
         assert_eq!(states.len(), 64);
         for state in states {
             assert_eq!((BASE64_URL_SAFE_NO_PAD.decode(&state).unwrap().len(), state.len()), (32, STATE_LENGTH));
-            assert_eq!(query(&[("state", &state)]), format!("state={state}"), "nothing in it needs encoding");
+            assert_eq!(*query(&[("state", &state)]), format!("state={state}"), "nothing in it needs encoding");
         }
     }
 

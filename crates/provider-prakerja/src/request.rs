@@ -53,7 +53,7 @@ pub(crate) fn authorize(settings: &Settings, sign_key: &str, state: &str, at: &M
     ]);
     let url = settings
         .base_url
-        .join(&format!("{AUTHORIZE_PATH}?{query}"))
+        .join(&Zeroizing::new([AUTHORIZE_PATH, "?", &query].concat()))
         .map_err(|fault| Error::new(PROVIDER, ErrorKind::Configuration, Remedy::FixConfiguration).with_source(fault))?;
     let since_1970 = at.wall().duration_since(UNIX_EPOCH).map_err(|_| {
         Error::new(PROVIDER, ErrorKind::ClockSkew, Remedy::CorrectClock).with_message("this machine's clock is before 1970")
@@ -73,11 +73,9 @@ fn begin(settings: &Settings, method: Method, url: Uri, resend: Resend) -> Resul
 
 /// Settings and tokens hold visible ASCII alone, so this fails for none that passed its check.
 fn secret_header(text: &str) -> Result<HeaderValue, Error> {
-    let mut value = HeaderValue::from_str(text).map_err(|_| {
+    token_core::secret_header(&[text]).map_err(|_| {
         Error::new(PROVIDER, ErrorKind::Internal, Remedy::FixConfiguration).with_message("a header cannot hold this value")
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
+    })
 }
 
 /// `{"field":"value"}`, written by hand because a serializer's buffer grows and leaves the secret's bytes behind.

@@ -4,7 +4,7 @@ use http::Uri;
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-use token_core::json::{FieldError, Object, Value};
+use token_core::json::{FieldError, Object};
 use token_core::{Error, Expiry, ExpiryFormat, Reply, Token, check_token_type, parse_absolute};
 
 use crate::error::{Call, refusal};
@@ -101,12 +101,12 @@ fn read(reply: &Reply<'_>, call: Call) -> Result<Object, Error> {
     let code = ["code", "errorCode"].into_iter().find_map(|field| {
         object.get(field)?;
         // What is neither a text nor a number is no code, but it is no success either.
-        let code = object.text_or_number(field).map(|code| code.to_string()).unwrap_or_default();
-        (code != "0").then_some(code)
+        let code = object.text_or_number(field).unwrap_or_default();
+        (*code != "0").then_some(code)
     });
     if code.is_some() || object.bool("success") == Some(false) {
         let message = object.optional_text("message").ok().flatten();
-        let code = code.as_deref().filter(|code| !code.is_empty());
+        let code = code.as_deref().map(String::as_str).filter(|code| !code.is_empty());
         return Err(refusal(reply, call, code, message));
     }
     if !reply.status().is_success() {
@@ -128,12 +128,9 @@ fn optional(data: &Object, field: &'static str) -> Result<Option<Zeroizing<Strin
 }
 
 /// The expiry as it came, whatever it means.
-fn expiry_text(data: &Object) -> Option<String> {
-    match data.get("expires_in")? {
-        Value::Text(text) => Some(text.to_string()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
+fn expiry_text(data: &Object) -> Option<Zeroizing<String>> {
+    data.get("expires_in")?;
+    data.text_or_number("expires_in").ok()
 }
 
 #[cfg(test)]

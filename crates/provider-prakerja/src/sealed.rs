@@ -56,7 +56,8 @@ pub(crate) struct Sealed {
 impl Sealed {
     /// Seals it, as URL-safe Base64.
     pub(crate) fn seal(&self, seal: &dyn Seal, purpose: Purpose<'_>, client: &Client) -> Result<String, SealError> {
-        Ok(BASE64_URL_SAFE_NO_PAD.encode(seal.seal(&purpose.context(client), &self.write())?))
+        let sealed = Zeroizing::new(seal.seal(&purpose.context(client), &self.write())?);
+        Ok(BASE64_URL_SAFE_NO_PAD.encode(sealed.as_slice()))
     }
 
     /// Opens what [`seal`](Self::seal) gave, if that login is under way at `now`.
@@ -71,6 +72,7 @@ impl Sealed {
             return Err(WebLoginError::Unreadable(SealError::Malformed));
         }
         let sealed = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| WebLoginError::Unreadable(SealError::Malformed))?;
+        let sealed = Zeroizing::new(sealed);
         let plain = seal.open(&purpose.context(client), &sealed).map_err(|error| match error {
             SealError::Unavailable => WebLoginError::KeysUnavailable(error),
             _ => WebLoginError::Unreadable(error),

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::HeaderValue;
+use zeroize::Zeroizing;
 
 use token_core::{Error, ErrorKind, Moment, Remedy, Seal, Token};
 
@@ -98,14 +99,12 @@ impl WebLogin {
                 .with_message("`redirect_uri` is plain `http` to another machine: the cookie of a login needs `https`"));
         }
         let login = self.prakerja.begin_login()?;
-        let value = login.pending.with_return_to(return_to).seal_for(&*self.seal, Purpose::Cookie)?;
-        let cookie = self.cookie.set(&value);
-        let set_cookie = HeaderValue::try_from(&cookie).ok().filter(|_| cookie.len() <= LONGEST_COOKIE);
-        let mut set_cookie = set_cookie.ok_or_else(|| {
+        let value = Zeroizing::new(login.pending.with_return_to(return_to).seal_for(&*self.seal, Purpose::Cookie)?);
+        let set_cookie = self.cookie.set(&value).filter(|cookie| cookie.len() <= LONGEST_COOKIE);
+        let set_cookie = set_cookie.ok_or_else(|| {
             Error::new(PROVIDER, ErrorKind::Internal, Remedy::FixProgram)
                 .with_message("what the seal makes of a login is too long for a cookie")
         })?;
-        set_cookie.set_sensitive(true);
         Ok(WebLoginStart { url: login.url, set_cookie })
     }
 

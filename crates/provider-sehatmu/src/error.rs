@@ -5,6 +5,8 @@ mod generated;
 
 use std::time::Duration;
 
+use zeroize::{Zeroize as _, Zeroizing};
+
 use token_core::{Error, ErrorKind, Remedy, Reply};
 
 pub use self::generated::SehatMuErrorCode;
@@ -16,7 +18,7 @@ const HOLD: Duration = Duration::from_secs(60);
 impl SehatMuErrorCode {
     /// The case of an `OperationOutcome`, by its text: its code is `value` for either.
     pub(crate) fn from_outcome(text: &str, code: &str) -> Self {
-        let text = text.to_lowercase();
+        let text = Zeroizing::new(text.to_ascii_lowercase());
         if text.contains("rate limit") {
             Self::RateLimit
         } else if text.contains("not able to be authenticated") {
@@ -28,9 +30,9 @@ impl SehatMuErrorCode {
 }
 
 /// The error of an answer in one of the service's shapes: by what the body says, then by its status.
-pub(crate) fn refusal(reply: &Reply<'_>, refused: &Refused) -> Error {
-    let meaning = &refused.meaning;
-    let (kind, remedy) = match (meaning, reply.status().as_u16()) {
+pub(crate) fn refusal(reply: &Reply<'_>, refused: Refused<'_>) -> Error {
+    let meaning = refused.meaning;
+    let (kind, remedy) = match (&meaning, reply.status().as_u16()) {
         (SehatMuErrorCode::Unknown(_), 401) => (ErrorKind::ClientRefused, Remedy::FixConfiguration),
         (SehatMuErrorCode::Unknown(_), 403) => (ErrorKind::AccessDenied, Remedy::FixConfiguration),
         // The service is there, but not at this address.
@@ -47,18 +49,19 @@ pub(crate) fn refusal(reply: &Reply<'_>, refused: &Refused) -> Error {
     if kind != ErrorKind::Server {
         error = error.with_hold(HOLD);
     }
-    if let Some(code) = &refused.code {
+    if let Some(code) = refused.code {
         error = error.with_code(&reply.scrub(code));
     }
-    if let Some(message) = &refused.message {
+    if let Some(message) = refused.message {
         error = error.with_service_message(&reply.scrub(message));
     }
     match meaning {
         // What came in place of a code may hold anything; the error has it cleaned.
-        SehatMuErrorCode::Unknown(_) => {
+        SehatMuErrorCode::Unknown(mut raw) => {
+            raw.zeroize();
             let code = error.code().unwrap_or_default().to_owned();
             error.with_source(SehatMuErrorCode::Unknown(code))
         }
-        known => error.with_source(known.clone()),
+        known => error.with_source(known),
     }
 }

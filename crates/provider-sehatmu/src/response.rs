@@ -14,7 +14,7 @@ use crate::error::{SehatMuErrorCode, refusal};
 pub(crate) fn token(reply: &Reply<'_>) -> Result<Token, Error> {
     let object = reply.object()?;
     if let Some(refused) = Refused::find(&object) {
-        return Err(refusal(reply, &refused));
+        return Err(refusal(reply, refused));
     }
     if !reply.status().is_success() {
         return Err(reply.unexpected());
@@ -42,45 +42,48 @@ fn expiry(reply: &Reply<'_>, object: &Object) -> Expiry {
 }
 
 /// An error in one of the shapes that are documented for the service or seen from its kind.
-pub(crate) struct Refused {
+pub(crate) struct Refused<'o> {
     /// The error's name or code, as it came.
-    pub(crate) code: Option<String>,
+    pub(crate) code: Option<&'o str>,
     /// What the service says about it.
-    pub(crate) message: Option<String>,
+    pub(crate) message: Option<&'o str>,
     /// The documented case, if it is one.
     pub(crate) meaning: SehatMuErrorCode,
 }
 
-impl Refused {
-    fn find(object: &Object) -> Option<Self> {
+impl<'o> Refused<'o> {
+    fn find(object: &'o Object) -> Option<Self> {
         operation_outcome(object).or_else(|| oauth_error(object)).or_else(|| gateway_error(object))
     }
 
-    fn by_code(code: &str, message: Option<&str>) -> Self {
-        Self { code: Some(code.to_owned()), message: message.map(str::to_owned), meaning: SehatMuErrorCode::from_code(code) }
+    fn by_code(code: &'o str, message: Option<&'o str>) -> Self {
+        Self { code: Some(code), message, meaning: SehatMuErrorCode::from_code(code) }
     }
 }
 
 /// FHIR's `OperationOutcome`. Its severity and code are free texts here, so the case is told by the details' text (Access Token page).
-fn operation_outcome(object: &Object) -> Option<Refused> {
+fn operation_outcome(object: &Object) -> Option<Refused<'_>> {
     let is_outcome = object.optional_text("resourceType").ok()?? == "OperationOutcome";
     let issue = match object.get("issue") {
         Some(Value::Array(issues)) => issues.first().and_then(|issue| issue.as_object().ok()),
         _ => None,
     };
-    let text_of = |object: Option<&Object>, field| object?.optional_text(field).ok()?.map(str::to_owned);
     let details = issue.and_then(|issue| issue.optional_object("details").ok()?);
     let message = text_of(details, "text").or_else(|| text_of(issue, "diagnostics"));
     let code = text_of(issue, "code");
     is_outcome.then(|| Refused {
-        meaning: SehatMuErrorCode::from_outcome(message.as_deref().unwrap_or_default(), code.as_deref().unwrap_or_default()),
+        meaning: SehatMuErrorCode::from_outcome(message.unwrap_or_default(), code.unwrap_or_default()),
         code,
         message,
     })
 }
 
+fn text_of<'o>(object: Option<&'o Object>, field: &'static str) -> Option<&'o str> {
+    object?.optional_text(field).ok()?
+}
+
 /// `{error, error_description}` (RFC 6749 section 5.2), or `{ErrorCode, Error}` as SATUSEHAT writes it.
-fn oauth_error(object: &Object) -> Option<Refused> {
+fn oauth_error(object: &Object) -> Option<Refused<'_>> {
     let text = |field| object.optional_text(field).ok().flatten();
     if let Some(code) = text("ErrorCode") {
         return Some(Refused::by_code(code, text("Error")));
@@ -89,7 +92,7 @@ fn oauth_error(object: &Object) -> Option<Refused> {
 }
 
 /// `{fault: {faultstring, detail: {errorcode}}}`, from SATUSEHAT's gateway.
-fn gateway_error(object: &Object) -> Option<Refused> {
+fn gateway_error(object: &Object) -> Option<Refused<'_>> {
     let fault = object.optional_object("fault").ok()??;
     let message = fault.optional_text("faultstring").ok().flatten();
     let detail = fault.optional_object("detail").ok().flatten();

@@ -88,6 +88,23 @@ impl Value {
         }
     }
 
+    /// Adds each token in it, by the names that services give one. A shorter one would be a part of many a word.
+    pub(crate) fn gather_tokens<'v>(&'v self, tokens: &mut Vec<&'v str>) {
+        const NAMES: [&str; 5] = ["access_token", "accessToken", "id_token", "refresh_token", "refreshToken"];
+        match self {
+            Self::Array(values) => values.iter().for_each(|value| value.gather_tokens(tokens)),
+            Self::Object(Object(fields)) => {
+                for (name, value) in fields {
+                    match value {
+                        Self::Text(text) if NAMES.contains(&name.as_str()) && text.len() >= 8 => tokens.push(text),
+                        value => value.gather_tokens(tokens),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn unwanted(&self, field: &'static str, wanted: &'static str) -> FieldError {
         FieldError { field, wanted, found: self.kind() }
     }

@@ -105,7 +105,9 @@ pub use session::{Expected, Lease, Realm, RefreshGrant, Refreshed, SessionKey, S
 #[cfg(feature = "sessions")]
 pub use session::{MemoryStore, Session, SessionState, Sessions, SessionsBuilder};
 pub use token::{Token, TokenBuilder, TokenFault, check_token_type};
-pub use transport::{Delivery, Resend, TokenRequest, TokenResponse, Transport, TransportError, TransportErrorKind};
+pub use transport::{
+    Delivery, Resend, TokenRequest, TokenResponse, Transport, TransportError, TransportErrorKind, secret_header,
+};
 pub use url::{BaseUrl, UrlFault, is_loopback, parse_absolute};
 
 /// The example of the README, so that it compiles.

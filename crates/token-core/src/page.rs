@@ -3,6 +3,7 @@
 use std::fmt;
 
 use http::header::{HeaderName, SERVER};
+use zeroize::Zeroizing;
 
 use crate::reply::{Reply, content_type, single_header};
 use crate::text::untrusted;
@@ -48,8 +49,8 @@ impl UnexpectedPage {
     pub(crate) fn of(reply: &Reply<'_>) -> Self {
         let headers = reply.headers();
         let start = reply.body().get(..LOOK_AT).unwrap_or(reply.body());
-        let text = String::from_utf8_lossy(start);
-        let lower = text.to_ascii_lowercase();
+        let text = lossy(start);
+        let lower = Zeroizing::new(text.to_ascii_lowercase());
         let server = single_header(headers, &SERVER).unwrap_or_default().to_ascii_lowercase();
         let has = |name: &'static str| headers.contains_key(HeaderName::from_static(name));
         let content_type = content_type(headers).map(|text| untrusted(&reply.scrub(text), 64));
@@ -94,6 +95,19 @@ impl UnexpectedPage {
     pub(crate) fn is_html(&self) -> bool {
         self.is_html
     }
+}
+
+/// As `String::from_utf8_lossy`, wiped: the page may hold anything.
+fn lossy(bytes: &[u8]) -> Zeroizing<String> {
+    // What is no text becomes a character of three bytes.
+    let mut text = Zeroizing::new(String::with_capacity(3 * bytes.len()));
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    text
 }
 
 /// Lower-casing ASCII moves no byte, so places in one text hold in the other.

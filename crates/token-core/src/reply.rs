@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use http::header::{AGE, CONTENT_TYPE, DATE, HeaderName, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
+use zeroize::Zeroizing;
 
 use crate::clock::Moment;
 use crate::error::{Error, ErrorKind, Remedy};
@@ -184,11 +185,16 @@ impl<'a> Reply<'a> {
         Some(date.duration_since(here).map_or_else(|behind| -seconds(behind.duration()), seconds))
     }
 
-    /// `text` without control and invisible characters and without the secrets of the request: for anything of the service's words that an error keeps.
+    /// `text` without control and invisible characters, and without the secrets of the request and the tokens of the answer: for anything of the service's words that an error keeps.
     #[must_use]
     pub fn scrub(&self, text: &str) -> String {
+        let answer = self.json();
+        let mut secrets = self.asked.secrets.to_vec();
+        if let Ok(answer) = &answer {
+            answer.gather_tokens(&mut secrets);
+        }
         // In this order: a character that is dropped later could have parted a secret.
-        without_secrets(&untrusted(text, usize::MAX), self.asked.secrets)
+        without_secrets(&Zeroizing::new(untrusted(text, usize::MAX)), &secrets)
     }
 
     /// An error of this provider with the status and `Retry-After` of this answer.
@@ -365,6 +371,8 @@ mod tests {
         let page = reply(403, &[html], "<html><title>No canary-secret here</title>").unexpected();
         let parted = reply(400, &[], "");
         assert_eq!(parted.scrub("no canary-\n\u{200b}secret here"), "no [secret] here");
+        let mixed_up = reply(200, &[], r#"{"data":[{"access_token":"canary-token"}],"refresh_token":"short"}"#);
+        assert_eq!(mixed_up.scrub("not canary-token, but short"), "not [secret], but short");
         assert!(!format!("{parted:?} {parted:#?}").contains("canary"));
         assert_eq!(page.find_source::<UnexpectedPage>().and_then(UnexpectedPage::title), Some("No [secret] here"));
         assert!(!format!("{page} {page:?} {:?}", page.find_source::<UnexpectedPage>()).contains("No "));

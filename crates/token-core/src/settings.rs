@@ -6,6 +6,7 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserializer;
 use serde::de::{MapAccess, SeqAccess, Visitor};
+use zeroize::Zeroize as _;
 
 use crate::error::{Error, ErrorKind, Remedy};
 use crate::url::BaseUrl;
@@ -194,6 +195,13 @@ pub fn deserialize_text<'de, T: From<String>, D: Deserializer<'de>>(deserializer
     Ok(text.map(|text| text.expose_secret().to_owned().into()))
 }
 
+/// Gives back no room to spare, which would leave the text where it was.
+fn secret(mut text: String) -> SecretString {
+    let secret = SecretString::from(text.as_str());
+    text.zeroize();
+    secret
+}
+
 /// Reads a setting that has one of a few words. The error names them, and not what it found.
 ///
 /// # Errors
@@ -229,7 +237,7 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 
     fn visit_string<E: serde::de::Error>(self, value: String) -> Result<Self::Value, E> {
-        Ok(Some(value.into()))
+        Ok(Some(secret(value)))
     }
 
     fn visit_none<E: serde::de::Error>(self) -> Result<Self::Value, E> {
@@ -307,7 +315,8 @@ impl<F: Fn(&str) -> Option<OsString>> Environment<F> {
     pub fn optional(&mut self, name: &str) -> Option<String> {
         match (self.lookup)(name)?.into_string() {
             Ok(value) => Some(value).filter(|value| !value.trim().is_empty()),
-            Err(_) => {
+            Err(value) => {
+                value.into_encoded_bytes().zeroize();
                 self.check.fault(name, "is not UTF-8", "set it again");
                 None
             }
@@ -316,12 +325,12 @@ impl<F: Fn(&str) -> Option<OsString>> Environment<F> {
 
     /// A secret that must be there.
     pub fn required_secret(&mut self, name: &str) -> Option<SecretString> {
-        self.required(name).map(SecretString::from)
+        self.required(name).map(secret)
     }
 
     /// A secret that may be there.
     pub fn optional_secret(&mut self, name: &str) -> Option<SecretString> {
-        self.optional(name).map(SecretString::from)
+        self.optional(name).map(secret)
     }
 
     /// Notes a fault in what a variable holds. The first one of a variable counts: that it is not set is no news of one that cannot be read.

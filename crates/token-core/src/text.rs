@@ -1,10 +1,14 @@
 //! Text from a service: untrusted until it has been through here.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use zeroize::Zeroizing;
 
 /// Drops control, bidi and invisible characters and cuts at `most` characters.
 pub(crate) fn untrusted(text: &str, most: usize) -> String {
-    text.chars().filter(|&character| is_plain(character)).take(most).collect()
+    // A character has at most four bytes. Room for all of it, because a text that grows leaves its old bytes behind.
+    let mut plain = String::with_capacity(text.len().min(most.saturating_mul(4)));
+    plain.extend(text.chars().filter(|&character| is_plain(character)).take(most));
+    plain
 }
 
 fn is_plain(character: char) -> bool {
@@ -28,7 +32,7 @@ const IN_A_FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(
 
 /// Replaces every occurrence of a secret, raw, percent-encoded or HTML-escaped in any usual way. Done before a text is cut, or half a secret would stay.
 pub(crate) fn without_secrets(text: &str, secrets: &[&str]) -> String {
-    let mut spellings: Vec<String> =
+    let mut spellings: Vec<Zeroizing<String>> =
         secrets.iter().filter(|secret| !secret.is_empty()).flat_map(|secret| spellings(secret)).collect();
     // The longest first: a secret that begins another one must not leave the rest of it behind.
     spellings.sort_unstable_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
@@ -51,22 +55,42 @@ pub(crate) fn without_secrets(text: &str, secrets: &[&str]) -> String {
     clean
 }
 
-fn spellings(secret: &str) -> [String; 6] {
-    let url = utf8_percent_encode(secret, IN_A_URL).to_string();
-    let form = utf8_percent_encode(secret, IN_A_FORM).to_string().replace(' ', "+");
-    let html =
-        secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;");
-    [secret.to_owned(), lower_hex(&url), lower_hex(&form), url, form, html]
+fn spellings(secret: &str) -> [Zeroizing<String>; 6] {
+    let url = wiped(utf8_percent_encode(secret, IN_A_URL), 3 * secret.len());
+    let form = utf8_percent_encode(secret, IN_A_FORM);
+    let form = wiped(form.flat_map(|part| part.split_inclusive(' ')).flat_map(with_plus), 3 * secret.len());
+    let html = wiped(secret.split_inclusive(['&', '<', '>', '"', '\'']).flat_map(escaped), 6 * secret.len());
+    let raw = wiped([secret], secret.len());
+    [raw, lower_hex(&url), lower_hex(&form), url, form, html]
+}
+
+/// The parts as one text of at most `room` bytes, with no copy left behind by growing.
+fn wiped<'p>(parts: impl IntoIterator<Item = &'p str>, room: usize) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(room));
+    text.extend(parts);
+    text
+}
+
+fn with_plus(part: &str) -> [&str; 2] {
+    part.strip_suffix(' ').map_or([part, ""], |before| [before, "+"])
+}
+
+fn escaped(part: &str) -> [&str; 2] {
+    let escapes = [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&quot;"), ('\'', "&#39;")];
+    let ends = escapes.into_iter().find_map(|(character, escape)| Some([part.strip_suffix(character)?, escape]));
+    ends.unwrap_or([part, ""])
 }
 
 /// `%2F` → `%2f`
-fn lower_hex(encoded: &str) -> String {
+fn lower_hex(encoded: &str) -> Zeroizing<String> {
     let mut left = 0;
     let lower = |character: char| {
         left = if character == '%' { 3 } else { u32::saturating_sub(left, 1) };
         if left > 0 { character.to_ascii_lowercase() } else { character }
     };
-    encoded.chars().map(lower).collect()
+    let mut text = Zeroizing::new(String::with_capacity(encoded.len()));
+    text.extend(encoded.chars().map(lower));
+    text
 }
 
 #[cfg(test)]

@@ -5,14 +5,13 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
-use zeroize::Zeroizing;
 
 use crate::clock::Moment;
 use crate::expiry::Expiry;
 use crate::text::untrusted;
+use crate::transport::secret_header;
 
 /// The longest access or refresh token that is taken, in bytes. Servers refuse headers not much longer.
 const LONGEST_TOKEN: usize = 16_384;
@@ -200,10 +199,7 @@ impl TokenBuilder {
         if let Some(refresh_token) = &self.refresh_token {
             check(refresh_token.expose_secret())?;
         }
-        // The header's bytes belong to a buffer that is wiped when the last clone of the header is gone.
-        let bearer = Zeroizing::new(["Bearer ", access_token].concat().into_bytes());
-        let mut authorization = HeaderValue::from_maybe_shared(Bytes::from_owner(bearer)).map_err(|_| TokenFault::Character)?;
-        authorization.set_sensitive(true);
+        let authorization = secret_header(&["Bearer ", access_token]).map_err(|_| TokenFault::Character)?;
         Ok(Token(Arc::new(Inner {
             fingerprint: fingerprint(access_token),
             authorization,

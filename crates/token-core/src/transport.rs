@@ -3,7 +3,8 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, InvalidHeaderValue};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use zeroize::Zeroizing;
 
@@ -169,6 +170,18 @@ impl fmt::Debug for TokenResponse {
             .field("body_bytes", &self.body.len())
             .finish_non_exhaustive()
     }
+}
+
+/// A header value of these parts that is marked sensitive. Its clones are the same bytes, which are wiped when the last of them goes.
+///
+/// # Errors
+///
+/// A part has a character that no header holds.
+pub fn secret_header(parts: &[&str]) -> Result<HeaderValue, InvalidHeaderValue> {
+    let bytes = Zeroizing::new(parts.concat().into_bytes());
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(bytes))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// What kept a transport from an answer.

@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, Uri};
 
-use token_core::{is_loopback, parse_absolute};
+use token_core::{is_loopback, parse_absolute, secret_header};
 
 /// The cookie, as the redirect URI allows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,19 +40,21 @@ impl LoginCookie {
         }
     }
 
-    /// The text of a `Set-Cookie`. `SameSite=Lax`, as the browser comes back from another site, and by a link.
-    pub(super) fn set(self, value: &str) -> String {
-        self.text(value, "600")
+    /// A `Set-Cookie`, if a header can hold the value. `SameSite=Lax`, as the browser comes back from another site, and by a link.
+    pub(super) fn set(self, value: &str) -> Option<HeaderValue> {
+        self.header(value, "600")
     }
 
     /// A `Set-Cookie` that takes it away.
     pub(super) fn clear(self) -> HeaderValue {
-        HeaderValue::try_from(self.text("", "0")).unwrap_or(HeaderValue::from_static(""))
+        let mut cleared = self.header("", "0").unwrap_or(HeaderValue::from_static(""));
+        cleared.set_sensitive(false);
+        cleared
     }
 
-    fn text(self, value: &str, max_age: &str) -> String {
+    fn header(self, value: &str, max_age: &str) -> Option<HeaderValue> {
         let secure = if self == Self::Secure { "Secure; " } else { "" };
-        format!("{}={value}; {secure}HttpOnly; SameSite=Lax; Path=/; Max-Age={max_age}", self.name())
+        secret_header(&[self.name(), "=", value, "; ", secure, "HttpOnly; SameSite=Lax; Path=/; Max-Age=", max_age]).ok()
     }
 
     /// Finds it in the `Cookie` headers of a request. Nothing is copied, however much stands in them.

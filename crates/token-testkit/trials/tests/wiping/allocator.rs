@@ -1,5 +1,8 @@
 //! An allocator that keeps a copy of all that is freed, to be searched afterwards.
-#![expect(unsafe_code, reason = "an allocator cannot be written without, and nothing else sees what a program leaves in freed memory")]
+#![expect(
+    unsafe_code,
+    reason = "an allocator cannot be written without, and nothing else sees what a program leaves in freed memory"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;

@@ -9,7 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use provider_klikoo::{RsaSigner, Signer as _};
 use token_store::SealKey;
 
-use crate::support::{keep, runtime, watch, turn};
+use crate::support::{keep, runtime, turn, watch};
 
 /// A key in its spellings, none of which is ever freed.
 struct Key {

@@ -11,7 +11,8 @@ use token_testkit::ManualClock;
 
 use crate::support::{
     ACCESS_TOKEN, CODE, Canned, Freed, NEXT_ACCESS_TOKEN, NEXT_REFRESH_TOKEN, REFRESH_TOKEN, SIGN_KEY, header, joined, keep,
-    watch_async, turn};
+    turn, watch_async,
+};
 
 /// Puts the secrets into an answer.
 pub(crate) fn put(text: &str) -> &'static str {
@@ -63,7 +64,7 @@ async fn logged_in(prakerja: &Prakerja) -> (Token, &'static str) {
 #[test]
 fn a_login_by_hand_leaves_nothing_behind() {
     let _turn = turn();
-    let clock = Arc::new(ManualClock::new());
+    let clock = Arc::new(ManualClock::sleeping_moves_time());
     let profile = r#"{"success":true,"errorCode":"0","data":{"user_id":"id","name":"nama-Xw5vK8pNt2QhLx6Wb3Ms-test-only"}}"#;
     let answers = [(200, put(GOOD)), (200, keep(profile)), (200, keep(profile)), (200, put(NEXT)), (200, put(NEXT))];
     let (state, freed) = watch_async(async || {
@@ -84,7 +85,7 @@ fn a_login_by_hand_leaves_nothing_behind() {
 #[test]
 fn a_login_by_cookie_leaves_nothing_behind() {
     let _turn = turn();
-    let clock = Arc::new(ManualClock::new());
+    let clock = Arc::new(ManualClock::sleeping_moves_time());
     let good = put(GOOD);
     let ((state, cookie), freed) = watch_async(async || {
         let client = prakerja(Canned::new(&[(200, good)]), &clock).build().unwrap();
@@ -109,7 +110,7 @@ fn a_login_by_cookie_leaves_nothing_behind() {
 #[test]
 fn a_callback_that_is_refused_leaves_nothing_behind() {
     let _turn = turn();
-    let clock = Arc::new(ManualClock::new());
+    let clock = Arc::new(ManualClock::sleeping_moves_time());
     let (states, freed) = watch_async(async || {
         let client = prakerja(Canned::new(&[(500, "")]), &clock).build().unwrap();
         let seal = AeadSeal::new(SealKey::new(1, [7; 32]).unwrap());
@@ -146,7 +147,7 @@ fn a_callback_that_is_refused_leaves_nothing_behind() {
 #[test]
 fn answers_with_secrets_in_them_leave_nothing_behind() {
     let _turn = turn();
-    let clock = Arc::new(ManualClock::new());
+    let clock = Arc::new(ManualClock::sleeping_moves_time());
     let answers: Vec<_> = [
         (400, r#"{"code":"ERROAUTH4031","message":"CODE KEY","success":false}"#),
         (400, r#"{"code":"CODE","message":"Unauthorized","success":false}"#),
@@ -161,6 +162,8 @@ fn answers_with_secrets_in_them_leave_nothing_behind() {
     .into_iter()
     .map(|(status, text)| (status, put(text)))
     .collect();
+    // Of a refresh, the request's own secret is the refresh token.
+    let of_refresh: Vec<_> = answers.iter().map(|(status, text)| (*status, keep(&text.replace(CODE, REFRESH_TOKEN)))).collect();
     let ((), freed) = watch_async(async || {
         let client = prakerja(Canned::new(&answers), &clock).build().unwrap();
         for _ in &answers {
@@ -169,8 +172,8 @@ fn answers_with_secrets_in_them_leave_nothing_behind() {
             let error = client.exchange(pending.callback(&query).unwrap()).await.unwrap_err();
             drop(format!("{error:?} {error}"));
         }
-        let client = prakerja(Canned::new(&answers), &clock).build().unwrap();
-        for _ in &answers {
+        let client = prakerja(Canned::new(&of_refresh), &clock).build().unwrap();
+        for _ in &of_refresh {
             let user = client.user_from_refresh_token(REFRESH_TOKEN).build_uncached();
             let error = user.token().await.unwrap_err();
             drop(format!("{error:?} {error}"));
@@ -182,8 +185,9 @@ fn answers_with_secrets_in_them_leave_nothing_behind() {
 #[test]
 fn the_signed_call_leaves_no_key_behind() {
     let _turn = turn();
-    let clock = Arc::new(ManualClock::new());
-    let answer = keep(r#"{"success":true,"errorCode":"0","data":{"redirect_url":"https://oauth.prakerja.go.id/consent-sso?state=x"}}"#);
+    let clock = Arc::new(ManualClock::sleeping_moves_time());
+    let answer =
+        keep(r#"{"success":true,"errorCode":"0","data":{"redirect_url":"https://oauth.prakerja.go.id/consent-sso?state=x"}}"#);
     let refusal = put(r#"{"code":"KEY","message":"KEY"}"#);
     let ((), freed) = watch_async(async || {
         let client = prakerja(Canned::new(&[(200, answer), (400, refusal)]), &clock).build().unwrap();

@@ -13,7 +13,7 @@ use token_core::TokenProvider as _;
 use token_testkit::ManualClock;
 
 use crate::login::{GOOD, prakerja, put};
-use crate::support::{ACCESS_TOKEN, CLIENT_SECRET, CODE, Freed, REFRESH_TOKEN, joined, keep, runtime, watch, turn};
+use crate::support::{ACCESS_TOKEN, CLIENT_SECRET, CODE, Freed, REFRESH_TOKEN, joined, keep, runtime, turn, watch};
 
 /// A server that answers one request with `body` and leaves nothing behind itself. Gives its base URL.
 fn serve(body: &'static str) -> (String, JoinHandle<()>) {

@@ -12,7 +12,7 @@ use provider_sehatmu::SehatMu;
 use token_core::TokenProvider as _;
 use token_testkit::ManualClock;
 
-use crate::support::{ACCESS_TOKEN, CLIENT_SECRET, Canned, Freed, keep, watch_async, turn};
+use crate::support::{ACCESS_TOKEN, CLIENT_SECRET, Canned, Freed, keep, turn, watch_async};
 
 /// Answers with `TOKEN` and `SECRET` put in: a success, and a secret in every place of which something is kept.
 fn answers(texts: &[(u16, &'static str)]) -> Vec<(u16, &'static str)> {
@@ -40,7 +40,10 @@ fn sehatmu_leaves_nothing_behind() {
         (400, r#"{"error":"SECRET","error_description":"no"}"#),
         (401, r#"{"ErrorCode":"SECRET","Error":"SECRET"}"#),
         (401, r#"{"fault":{"faultstring":"SECRET","detail":{"errorcode":"SECRET"}}}"#),
-        (401, r#"{"resourceType":"OperationOutcome","issue":[{"severity":"SECRET","code":"SECRET","details":{"text":"SECRET"}}]}"#),
+        (
+            401,
+            r#"{"resourceType":"OperationOutcome","issue":[{"severity":"SECRET","code":"SECRET","details":{"text":"SECRET"}}]}"#,
+        ),
         (403, "<html><title>SECRET</title>SECRET</html>"),
         (502, "SECRET TOKEN"),
     ]);
@@ -49,13 +52,13 @@ fn sehatmu_leaves_nothing_behind() {
             .base_url("https://service.example")
             .client_id("id-test-only")
             .client_secret(CLIENT_SECRET)
-            .clock(Arc::new(ManualClock::new()))
+            .clock(Arc::new(ManualClock::sleeping_moves_time()))
             .transport(Canned::new(&answers));
         let provider = builder.clone().build_uncached().unwrap();
         for _ in &answers {
             drop(provider.token().await.map_err(|error| format!("{error:#?} {error}")));
         }
-        let cache = builder.build().unwrap();
+        let cache = builder.transport(Canned::new(&answers[..1])).build().unwrap();
         let token = cache.token().await.unwrap();
         drop(cache.authorization().await.unwrap());
         cache.invalidate(&token);
@@ -79,13 +82,14 @@ fn klikoo_leaves_nothing_behind() {
     ]);
     let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
     let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
-    let pem = keep(&format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", BASE64_STANDARD.encode(der.as_ref())));
+    let pem =
+        keep(&format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", BASE64_STANDARD.encode(der.as_ref())));
     let ((), freed) = watch_async(async || {
         let builder = Klikoo::builder()
             .base_url("https://service.example")
             .client_id("3f9c8962-4c4b-4bb6-b3c1-8fc883519c02")
             .client_secret(CLIENT_SECRET)
-            .clock(Arc::new(ManualClock::new()))
+            .clock(Arc::new(ManualClock::sleeping_moves_time()))
             .transport(Canned::new(&answers));
         let provider = builder.clone().private_key(pem).build_uncached().unwrap();
         for _ in &answers {

@@ -8,14 +8,14 @@ use token_store::{AeadSeal, FileStore, SealKey};
 use token_testkit::ManualClock;
 
 use crate::login::{NEXT, expect_none, prakerja, put};
-use crate::support::{ACCESS_TOKEN, Canned, REFRESH_TOKEN, watch_async, turn};
+use crate::support::{ACCESS_TOKEN, Canned, REFRESH_TOKEN, turn, watch_async};
 
-const REFUSED: &str = r#"{"code":"ERROAUTH4043","message":"REFRESH","success":false}"#;
+const REFUSED: &str = r#"{"code":"ERROAUTH4043","message":"NEXT_REFRESH","success":false}"#;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// A user logs in, is refreshed, found again by another process, refreshed in vain, and logs out.
 async fn live(store: Arc<dyn SessionStore>, next: &'static str, refused: &'static str) {
-    let clock = Arc::new(ManualClock::new());
+    let clock = Arc::new(ManualClock::sleeping_moves_time());
     let sessions = |answers: &[(u16, &'static str)]| {
         let client = prakerja(Canned::new(answers), &clock).build().unwrap();
         Sessions::builder(client, Arc::clone(&store)).clock(Arc::clone(&clock) as _).build()

@@ -12,7 +12,7 @@ use token_core::{
 };
 use token_store::{AeadSeal, SealKey};
 
-use crate::support::{ACCESS_TOKEN, CLIENT_SECRET, REFRESH_TOKEN, joined, watch, turn};
+use crate::support::{ACCESS_TOKEN, CLIENT_SECRET, REFRESH_TOKEN, joined, turn, watch};
 
 fn moment() -> Moment {
     Moment::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_392_000), Duration::from_secs(1_000))
@@ -75,7 +75,7 @@ fn a_token_that_is_refused_is_wiped() {
         };
         assert_eq!(build(&bad, REFRESH_TOKEN), TokenFault::Character);
         assert_eq!(build(REFRESH_TOKEN, &bad), TokenFault::Character);
-        assert_eq!(token_core::check_token_type(ACCESS_TOKEN, &["Bearer"]).unwrap_err().to_string().len(), 44);
+        assert!(token_core::check_token_type(ACCESS_TOKEN, &["Bearer"]).unwrap_err().to_string().contains("(37 bytes)"));
     });
     freed.expect_none("a refused token", TOKENS);
 }
