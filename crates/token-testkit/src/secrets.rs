@@ -16,7 +16,7 @@ const LONG: usize = 24;
 /// That part: its first or last characters.
 const PART: usize = 16;
 
-/// Looks for secrets in texts: as they are, percent-encoded, in Base64 at any offset, in hexadecimal, escaped, as a list of bytes, or cut short.
+/// Looks for secrets in texts: as they are, percent-encoded once or twice, in Base64 at any offset, in hexadecimal, as a list of bytes, escaped as in Rust, JSON or HTML, or cut short; on one line or on several.
 ///
 /// ```
 /// use token_testkit::SecretFinder;
@@ -72,7 +72,16 @@ impl SecretFinder {
     /// The first secret that is in `text`.
     #[must_use]
     pub fn find(&self, text: &str) -> Option<Leak> {
-        self.needles.iter().find(|(needle, _)| text.contains(needle.as_str())).map(|(_, leak)| *leak)
+        // What is written in groups, over several lines or with spaces between, is found without them.
+        let packed: String = text.split_whitespace().collect();
+        let is_in = |needle: &str| text.contains(needle) || packed.contains(needle);
+        self.needles.iter().find(|(needle, _)| is_in(needle)).map(|(_, leak)| *leak)
+    }
+
+    /// How many spellings are looked for, of all secrets together.
+    #[must_use]
+    pub fn spellings(&self) -> usize {
+        self.needles.len()
     }
 
     fn add(&mut self, number: usize, secret: &str) {
@@ -85,6 +94,7 @@ impl SecretFinder {
         note(secret.to_owned(), "as it is");
         for set in [ENCODED, NON_ALPHANUMERIC] {
             let encoded = utf8_percent_encode(secret, set).to_string();
+            note(encoded.replace('%', "%25"), "percent-encoded twice");
             note(encoded.replace("%20", "+"), "percent-encoded");
             note(lower_escapes(&encoded), "percent-encoded");
             note(encoded, "percent-encoded");
@@ -95,10 +105,29 @@ impl SecretFinder {
             }
         }
         let bytes = secret.as_bytes();
-        note(bytes.iter().map(|byte| format!("{byte:02x}")).collect(), "in hexadecimal");
-        note(bytes.iter().map(|byte| format!("{byte:02X}")).collect(), "in hexadecimal");
-        note(bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", "), "as a list of bytes");
-        note(format!("{secret:?}").trim_matches('"').to_owned(), "escaped");
+        let each = |write: fn(&u8) -> String, between: &str| bytes.iter().map(write).collect::<Vec<_>>().join(between);
+        for between in ["", ":", "-"] {
+            note(each(|byte| format!("{byte:02x}"), between), "in hexadecimal");
+            note(each(|byte| format!("{byte:02X}"), between), "in hexadecimal");
+        }
+        // As `{:?}` and `{:#?}` write it, once the spaces are out, and with `x` in the braces.
+        let lists: [fn(&u8) -> String; 5] = [
+            u8::to_string,
+            |byte| format!("{byte:x}"),
+            |byte| format!("{byte:X}"),
+            |byte| format!("{byte:#x}"),
+            |byte| format!("{byte:#04x}"),
+        ];
+        for write in lists {
+            note(each(write, ","), "as a list of bytes");
+        }
+        note(inside(&format!("{secret:?}")), "escaped");
+        note(bytes.escape_ascii().to_string(), "escaped");
+        note(inside(&format!("{secret:?}")).replace('/', "\\/"), "escaped as JSON");
+        note(in_json(secret, |code| format!("\\u{code:04x}")), "escaped as JSON");
+        note(in_json(secret, |code| format!("\\u{code:04X}")), "escaped as JSON");
+        let html = secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+        note(html.replace('\'', "&#39;"), "escaped as HTML");
         let characters: Vec<_> = secret.chars().collect();
         if characters.len() >= LONG {
             note(characters.iter().take(PART).collect(), "cut short");
@@ -111,6 +140,25 @@ impl fmt::Debug for SecretFinder {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "SecretFinder({} spellings)", self.needles.len())
     }
+}
+
+/// Without the quotation marks around it.
+fn inside(quoted: &str) -> String {
+    quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(quoted).to_owned()
+}
+
+/// Everything but letters and digits as numbers of UTF-16, as the most careful writers of JSON do.
+fn in_json(secret: &str, number: fn(u16) -> String) -> String {
+    let mut units = [0; 2];
+    let mut written = String::new();
+    for character in secret.chars() {
+        if character.is_ascii_alphanumeric() {
+            written.push(character);
+        } else {
+            written.extend(character.encode_utf16(&mut units).iter().map(|unit| number(*unit)));
+        }
+    }
+    written
 }
 
 /// `%2F` as `%2f`.
@@ -152,6 +200,16 @@ mod tests {
             "x=s3cret%2Fwith%2Bodd+%22chars%22%3D&y".to_owned(),
             format!("{secret:?}"),
             format!("{:?}", secret.as_bytes()),
+            format!("{:#?}", Some(secret.as_bytes())),
+            format!("{:x?}", secret.as_bytes()),
+            format!("{:#X?}", secret.as_bytes()).replace("0X", "0x").to_lowercase(),
+            secret.as_bytes().escape_ascii().to_string(),
+            "s3cret\\/with+odd \\\"chars\\\"=".to_owned(),
+            "s3cret\\u002fwith\\u002bodd\\u0020\\u0022chars\\u0022\\u003d".to_owned(),
+            "s3cret/with+odd &quot;chars&quot;=".to_owned(),
+            "s3cret%252Fwith%252Bodd%2520%2522chars%2522%253D".to_owned(),
+            secret.bytes().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":"),
+            secret.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" "),
             basic(""),
             basic("a"),
             basic("ab"),
