@@ -1,6 +1,6 @@
 //! Finds a secret in a text, in whatever spelling it got there.
 
-use std::collections::BTreeMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use base64::Engine as _;
@@ -27,8 +27,11 @@ const PART: usize = 16;
 /// ```
 #[derive(Clone, Default)]
 pub struct SecretFinder {
-    /// By spelling.
-    needles: BTreeMap<String, Leak>,
+    /// By their first four bytes, so that one pass over a text looks for all of them.
+    needles: HashMap<[u8; 4], Vec<(String, Leak)>>,
+    /// Those that have no four.
+    short: Vec<(String, Leak)>,
+    known: HashSet<String>,
 }
 
 /// A secret that was found in a text. It names the secret by its place in the list, not by itself.
@@ -72,23 +75,45 @@ impl SecretFinder {
     /// The first secret that is in `text`.
     #[must_use]
     pub fn find(&self, text: &str) -> Option<Leak> {
-        // What is written in groups, over several lines or with spaces between, is found without them.
-        let packed: String = text.split_whitespace().collect();
-        let is_in = |needle: &str| text.contains(needle) || packed.contains(needle);
-        self.needles.iter().find(|(needle, _)| is_in(needle)).map(|(_, leak)| *leak)
+        // What is quoted once more is found without the quotation, and what is in groups or over several lines without what is between.
+        let plain = text.contains('\\').then(|| unescaped(text));
+        let packed: String = plain.as_deref().unwrap_or(text).split_whitespace().collect();
+        let found = self.find_in(text).or_else(|| self.find_in(&packed));
+        found.or_else(|| self.find_in(plain.as_deref()?))
+    }
+
+    fn find_in(&self, text: &str) -> Option<Leak> {
+        let short = self.short.iter().find(|(needle, _)| text.contains(needle.as_str()));
+        let mut rest = text.as_bytes();
+        let long = std::iter::from_fn(|| {
+            let here = rest;
+            rest = rest.split_first()?.1;
+            Some(here)
+        });
+        let mut long = long.filter_map(|here| {
+            let needles = self.needles.get(here.first_chunk::<4>()?)?;
+            needles.iter().find(|(needle, _)| here.starts_with(needle.as_bytes()))
+        });
+        short.or_else(|| long.next()).map(|(_, leak)| *leak)
     }
 
     /// How many spellings are looked for, of all secrets together.
     #[must_use]
     pub fn spellings(&self) -> usize {
-        self.needles.len()
+        self.known.len()
     }
 
     fn add(&mut self, number: usize, secret: &str) {
         let mut note = |needle: String, spelling| {
             // A shorter needle is in many an innocent text.
-            if needle.len() >= 4 || needle == secret && !needle.is_empty() {
-                self.needles.entry(needle).or_insert(Leak { number, spelling });
+            let counts = needle.len() >= 4 || needle == secret && !needle.is_empty();
+            if !counts || !self.known.insert(needle.clone()) {
+                return;
+            }
+            let leak = Leak { number, spelling };
+            match needle.as_bytes().first_chunk() {
+                Some(start) => self.needles.entry(*start).or_default().push((needle, leak)),
+                None => self.short.push((needle, leak)),
             }
         };
         note(secret.to_owned(), "as it is");
@@ -138,8 +163,27 @@ impl SecretFinder {
 
 impl fmt::Debug for SecretFinder {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "SecretFinder({} spellings)", self.needles.len())
+        write!(formatter, "SecretFinder({} spellings)", self.known.len())
     }
+}
+
+/// Takes the escapes of quotation marks, backslashes and white space out, once.
+fn unescaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        if character != '\\' {
+            plain.push(character);
+            continue;
+        }
+        match characters.next() {
+            Some('n' | 'r' | 't') => plain.push(' '),
+            Some(quoted @ ('\\' | '"' | '\'')) => plain.push(quoted),
+            Some(other) => plain.extend(['\\', other]),
+            None => plain.push('\\'),
+        }
+    }
+    plain
 }
 
 /// Without the quotation marks around it.
@@ -201,6 +245,8 @@ mod tests {
             format!("{secret:?}"),
             format!("{:?}", secret.as_bytes()),
             format!("{:#?}", Some(secret.as_bytes())),
+            format!("{:?}", format!("{:#?}", secret.as_bytes())),
+            format!("{:?}", format!("{secret:?}")),
             format!("{:x?}", secret.as_bytes()),
             format!("{:#X?}", secret.as_bytes()).replace("0X", "0x").to_lowercase(),
             secret.as_bytes().escape_ascii().to_string(),

@@ -30,10 +30,10 @@ pub(crate) async fn sehatmu(world: &mut World) {
     world.output.show(&provider);
     for form in [SehatMuSuccess::Rfc6749, SehatMuSuccess::SatuSehat, SehatMuSuccess::CamelCase] {
         world.sandbox.configure_sehatmu(|settings| settings.success_form = form);
-        world.takes("SehatMu", provider.token().await).unwrap();
+        world.gets("SehatMu", provider.token().await);
     }
     let cache = builder.clone().build().unwrap();
-    let token = world.takes("SehatMu", cache.token().await).unwrap();
+    let token = world.gets("SehatMu", cache.token().await);
     world.output.show(&cache.authorization().await.unwrap());
     cache.invalidate(&token);
     world.takes("SehatMu", cache.token().await);
@@ -84,14 +84,14 @@ pub(crate) async fn klikoo(world: &mut World) {
         let builder = builder.clone().private_key(key.as_str()).timestamp_precision(TimestampPrecision::Milliseconds);
         world.output.show(&builder);
         let cache = builder.build().unwrap();
-        let token = world.takes("Klikoo", cache.token().await).unwrap();
+        let token = world.gets("Klikoo", cache.token().await);
         cache.invalidate(&token);
         world.takes("Klikoo", cache.token().await);
         world.output.show(&(&cache, cache.state()));
     }
     let from_file = builder.clone().private_key_file(&file).build_uncached().unwrap();
     world.output.show(&from_file);
-    world.takes("Klikoo", from_file.token().await).unwrap();
+    world.gets("Klikoo", from_file.token().await);
     world.output.show(&RsaSigner::from_pem(&pem).unwrap());
 
     let wrong = format!("wrong-secret-Jd8{ODD}");
@@ -165,7 +165,7 @@ pub(crate) async fn logged_in(world: &mut World, prakerja: &Prakerja) -> Token {
     let code = pending.callback(query(&back)).unwrap();
     world.output.show(&code);
     let token = prakerja.exchange(code).await;
-    world.takes("Prakerja", token).unwrap()
+    world.gets("Prakerja", token)
 }
 
 pub(crate) async fn prakerja(world: &mut World) {
@@ -183,7 +183,7 @@ pub(crate) async fn prakerja(world: &mut World) {
     let cache = user.build();
     for hours in [0, 2, 2] {
         world.clock.advance(Duration::from_secs(hours * 3_600));
-        world.takes("Prakerja", cache.token().await).unwrap();
+        world.gets("Prakerja", cache.token().await);
     }
     world.shows(prakerja.profile(&token).await);
     world.output.show(&(&cache, cache.state()));
@@ -215,14 +215,15 @@ pub(crate) async fn prakerja(world: &mut World) {
     }
     // Codes that are refused.
     let (older, newer) = (prakerja.begin_login().unwrap(), prakerja.begin_login().unwrap());
-    for (login, wait) in [(older, 0), (newer, 90)] {
+    for (login, wait) in [(older, 0), (newer, 3_100)] {
         let back = world.sandbox.approve_consent(&login.url).unwrap();
         world.knows_callback(&back);
+        let code = login.pending.callback(query(&back)).unwrap();
         world.clock.advance(Duration::from_secs(wait));
         if wait == 0 {
             world.sandbox.revoke_all(Service::Prakerja);
         }
-        world.takes("Prakerja", prakerja.exchange(login.pending.callback(query(&back)).unwrap()).await);
+        world.takes("Prakerja", prakerja.exchange(code).await);
     }
     world.search("Prakerja");
 }

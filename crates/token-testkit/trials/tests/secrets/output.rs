@@ -34,7 +34,12 @@ impl Output {
                 .with_writer(move || Writer(output));
             let subscriber = tracing_subscriber::registry().with(everything).with(Origins(output)).with(LevelFilter::TRACE);
             tracing::subscriber::set_global_default(subscriber).unwrap();
+            let usual = panic::take_hook();
             panic::set_hook(Box::new(move |panicked| {
+                // What fails on a test's own thread is for whoever reads the test.
+                if std::thread::current().name().is_some_and(|name| name.contains("holds_a_secret") || name.contains("planted::")) {
+                    return usual(panicked);
+                }
                 output.add(&format!("{panicked} {panicked:?} {}", std::backtrace::Backtrace::force_capture()));
             }));
             output

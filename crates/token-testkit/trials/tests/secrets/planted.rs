@@ -14,7 +14,7 @@ async fn a_leak_is_found_wherever_it_is_planted_and_in_every_form() {
     let _turn = output.turn().await;
     let finder = SecretFinder::new([SECRET]);
     let forms = forms();
-    let places: [(&str, fn(&'static Output, &str)); 9] = [
+    let places: [(&str, fn(&'static Output, &str)); 8] = [
         ("an event's message", |_, form| tracing::trace!("with {form} in it")),
         ("an event's field", |_, form| tracing::debug!(form, "asked")),
         ("a span's field", |_, form| drop(tracing::trace_span!("request", form).entered())),
@@ -32,21 +32,14 @@ async fn a_leak_is_found_wherever_it_is_planted_and_in_every_form() {
             let form = form.to_owned();
             assert!(std::thread::spawn(move || panic!("with {form} in it")).join().is_err());
         }),
-        ("the name of a thread that panics", |_, form| {
-            let named = std::thread::Builder::new().name(form.replace('\0', ""));
-            assert!(named.spawn(|| panic!("innocent")).unwrap().join().is_err());
-            tracing::trace!("{form}");
-        }),
     ];
     let mut found = 0;
     for (place, plant) in places {
         for (what, form) in &forms {
             let start = output.length();
             plant(output, form);
-            // Written by a formatter that may quote it once more.
-            let text = output.since(start).replace("\\\\", "\\").replace("\\\"", "\"");
-            let leak = finder.find(&output.since(start)).or_else(|| finder.find(&text));
-            assert!(leak.is_some(), "{what} in {place} is not found: {text}");
+            let text = output.since(start);
+            assert!(finder.find(&text).is_some(), "{what} in {place} is not found: {text}");
             found += 1;
         }
     }

@@ -34,12 +34,12 @@ pub(crate) async fn kept(world: &mut World) {
         let session = all.log_in(USER, token).await.unwrap();
         for hours in [0, 2, 2] {
             world.clock.advance(Duration::from_secs(hours * 3_600));
-            world.takes("Prakerja", session.token().await).unwrap();
+            world.gets("Prakerja", session.token().await);
         }
         world.output.show(&(&all, &session, session.state(), &store));
         // Another process.
         let other = sessions(world, &store);
-        world.takes("Prakerja", other.get(USER).unwrap().token().await).unwrap();
+        world.gets("Prakerja", other.get(USER).unwrap().token().await);
         world.sandbox.revoke_all(Service::Prakerja);
         for _ in 0..3 {
             world.clock.advance(Duration::from_secs(2 * 3_600));
@@ -66,7 +66,7 @@ pub(crate) async fn kept(world: &mut World) {
     world.search("sessions");
 }
 
-/// Fails, or panics, in each of its calls after so many that are good.
+/// Fails, or panics, in six of its calls after so many that are good.
 #[derive(Debug)]
 struct Broken {
     store: MemoryStore,
@@ -76,7 +76,8 @@ struct Broken {
 
 impl Broken {
     fn may(&self) -> Result<(), StoreError> {
-        if self.left.fetch_sub(1, std::sync::atomic::Ordering::SeqCst) > 0 {
+        // It heals, as whoever has something to store tries for ever, and each pause moves the clock.
+        if !(-5..=0).contains(&self.left.fetch_sub(1, std::sync::atomic::Ordering::SeqCst)) {
             return Ok(());
         }
         assert!(!self.panics, "planted by the test");

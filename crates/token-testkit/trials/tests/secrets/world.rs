@@ -28,6 +28,7 @@ pub(crate) struct World {
     fronts: [String; 3],
     secrets: Vec<(String, String)>,
     searched: usize,
+    last_error: String,
 }
 
 /// Prints all that it is told.
@@ -45,6 +46,8 @@ impl World {
     pub(crate) async fn new() -> Self {
         let clock = Arc::new(ManualClock::sleeping_moves_time());
         let sandbox = Sandbox::builder().clock(Arc::clone(&clock) as _).sehatmu(|settings| settings.new_tokens_per_minute = None);
+        // A pause moves the clock, also one of a flow before.
+        let sandbox = sandbox.prakerja(|settings| settings.code_lifetime = Duration::from_secs(3_000));
         let sandbox = sandbox.start().await.unwrap();
         let authority = Authority::new();
         let fronts = [
@@ -62,6 +65,7 @@ impl World {
             fronts,
             secrets: Vec::new(),
             searched: 0,
+            last_error: String::new(),
         };
         let sehatmu = world.sandbox.sehatmu_credentials().client_secret().to_owned();
         let klikoo = world.sandbox.klikoo_credentials().client_secret().to_owned();
@@ -74,7 +78,7 @@ impl World {
 
     pub(crate) fn transport(&self) -> Arc<ReqwestTransport> {
         let builder =
-            ReqwestTransport::builder().root_certificate_pem(self.authority.pem()).total_timeout(Duration::from_millis(2_000));
+            ReqwestTransport::builder().root_certificate_pem(self.authority.pem()).total_timeout(Duration::from_secs(20));
         self.output.show(&builder);
         let transport = builder.build().unwrap();
         self.output.show(&transport);
@@ -144,9 +148,15 @@ impl World {
             }
             Err(error) => {
                 self.output.show_error(&error);
+                self.last_error = format!("{error:?}");
                 None
             }
         }
+    }
+
+    /// Takes a token that must be there.
+    pub(crate) fn gets<E: Error + 'static>(&mut self, name: &str, outcome: Result<Token, E>) -> Token {
+        self.takes(name, outcome).unwrap_or_else(|| panic!("no token for {name}: {}", self.last_error))
     }
 
     pub(crate) fn shows<T: Debug, E: Error + 'static>(&self, outcome: Result<T, E>) -> Option<T> {
@@ -172,6 +182,7 @@ impl World {
         let text = self.output.since(start);
         self.searched = start + text.len();
         let finder = self.finder();
+        println!("{flow}: {} secrets, {} bytes", self.secrets.len(), text.len());
         if let Some(leak) = finder.find(&text) {
             let lines = text.lines().filter(|line| finder.find(line).is_some()).take(5);
             let lines: Vec<_> = lines.map(|line| line.chars().take(2_000).collect::<String>()).collect();
