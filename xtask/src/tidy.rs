@@ -173,6 +173,10 @@ mod tests {
                 "crates/provider-bank/src/lib.rs:3: a `dbg!`",
             ),
             (source("// dbg!(0)\nfn f() { \"dbg!(1)\"; dbg!(\"dbg!(2)\"); }\n"), "crates/provider-bank/src/lib.rs:2: a `dbg!`"),
+            (
+                source(concat!("#![allow(unsafe", "_code)]\n")),
+                "crates/provider-bank/src/lib.rs:1: names the lint against unsafe code",
+            ),
             (source("fn dbg( {"), "crates/provider-bank/src/lib.rs:1: cannot be read as Rust"),
             (source(&format!("// {mark}: later\n")), "crates/provider-bank/src/lib.rs:1: `FIX"),
             (source(&format!("\n// {mark}(): later\n")), "crates/provider-bank/src/lib.rs:2: `FIX"),

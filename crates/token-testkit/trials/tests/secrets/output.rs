@@ -37,7 +37,8 @@ impl Output {
             let usual = panic::take_hook();
             panic::set_hook(Box::new(move |panicked| {
                 // What fails on a test's own thread is for whoever reads the test.
-                if std::thread::current().name().is_some_and(|name| name.contains("holds_a_secret") || name.contains("planted::")) {
+                if std::thread::current().name().is_some_and(|name| name.contains("holds_a_secret") || name.contains("planted::"))
+                {
                     return usual(panicked);
                 }
                 output.add(&format!("{panicked} {panicked:?} {}", std::backtrace::Backtrace::force_capture()));
