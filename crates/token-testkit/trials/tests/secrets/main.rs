@@ -1,5 +1,12 @@
 //! Whatever comes out of the libraries holds no secret: every flow of every provider, good and bad, with everything that is written searched.
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test may panic"
+)]
 
 mod faults;
 mod flows;

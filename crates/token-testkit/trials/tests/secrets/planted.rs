@@ -8,13 +8,15 @@ use crate::output::Output;
 
 const SECRET: &str = "planted/+&=\"\\'~ secret-test-only";
 
+type Plant = fn(&'static Output, &str);
+
 #[tokio::test]
 async fn a_leak_is_found_wherever_it_is_planted_and_in_every_form() {
     let output = Output::get();
     let _turn = output.turn().await;
     let finder = SecretFinder::new([SECRET]);
     let forms = forms();
-    let places: [(&str, fn(&'static Output, &str)); 8] = [
+    let places: [(&str, Plant); 8] = [
         ("an event's message", |_, form| tracing::trace!("with {form} in it")),
         ("an event's field", |_, form| tracing::debug!(form, "asked")),
         ("a span's field", |_, form| drop(tracing::trace_span!("request", form).entered())),

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use provider_prakerja::Login;
 use provider_sehatmu::SehatMu;
-use token_core::TokenProvider as _;
+use token_core::{Clock as _, Expiry, Token, TokenProvider as _};
 use token_testkit::ManualClock;
 
 use crate::login::{GOOD, prakerja, put};
@@ -24,8 +24,12 @@ fn serve(body: &'static str) -> (String, JoinHandle<()>) {
         let (mut stream, _) = listener.accept().unwrap();
         let mut request = Zeroizing::new([0; 16 * 1_024]);
         let mut length = 0;
-        // The bodies of these requests end in `}` or in the secret.
-        while !request[..length].ends_with(b"}") && !request[..length].ends_with(CLIENT_SECRET.as_bytes()) {
+        // The bodies of these requests end in `}` or in the secret; the others have none.
+        let is_whole = |request: &[u8]| {
+            let ends: [&[u8]; 2] = [b"}", CLIENT_SECRET.as_bytes()];
+            ends.iter().any(|end| request.ends_with(end)) || (request.starts_with(b"GET") && request.ends_with(b"\r\n\r\n"))
+        };
+        while !is_whole(&request[..length]) {
             let read = stream.read(&mut request[length..]).unwrap();
             assert!(read > 0, "the client went away");
             length += read;
@@ -72,4 +76,16 @@ fn what_the_http_client_leaves_behind_is_counted() {
         answering.join().unwrap();
     });
     tell("client credentials", &freed, &[("the client secret", CLIENT_SECRET), ("the access token", ACCESS_TOKEN)]);
+
+    let good = put(r#"{"success":true,"errorCode":"0","data":{"user_id":"id"}}"#);
+    let ((), freed) = watch(|| {
+        let (url, answering) = serve(good);
+        runtime().block_on(async {
+            let client = prakerja(transport(), &clock).base_url(url).build().unwrap();
+            let token = Token::bearer(ACCESS_TOKEN, Expiry::Unknown, clock.now()).build().unwrap();
+            drop(client.profile(&token).await.unwrap());
+        });
+        answering.join().unwrap();
+    });
+    tell("a profile", &freed, &[("the access token", ACCESS_TOKEN)]);
 }
