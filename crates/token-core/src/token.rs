@@ -255,7 +255,8 @@ fn check(token: &str) -> Result<(), TokenFault> {
     }
 }
 
-fn fingerprint(secret: &str) -> u64 {
+/// A keyed hash of a token, for as long as the process runs.
+pub(crate) fn fingerprint(secret: &str) -> u64 {
     /// Its keys are random and never leave the process.
     static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     KEYS.hash_one(secret)

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::clock::Moment;
 use crate::expiry::Expiry;
 use crate::random;
-use crate::token::Token;
+use crate::token::{Token, fingerprint};
 
 /// The first byte of every record. Another layout gets another one.
 const LAYOUT: u8 = 1;
@@ -63,16 +63,17 @@ impl Record {
         self.refresh_token.as_ref().or_else(|| self.token.as_ref()?.refresh_token())
     }
 
-    /// Whether both tell of the same refresh token.
+    /// Whether both tell of the same refresh token, by its keyed hash.
     pub(super) fn is_of_same_answer(&self, other: &Self) -> bool {
-        let secret = |record: &Self| record.refresh_token().map(|token| token.expose_secret().to_owned()).map(Zeroizing::new);
-        self.login.id == other.login.id && self.generation == other.generation && secret(self) == secret(other)
+        let mark = |record: &Self| record.refresh_token().map(|token| fingerprint(token.expose_secret()));
+        self.login.id == other.login.id && self.generation == other.generation && mark(self) == mark(other)
     }
 
     /// A refresh token that the token has too is not kept a second time.
     fn keep_once(&mut self) {
-        let of_token = self.token.as_ref().and_then(Token::refresh_token).map(ExposeSecret::expose_secret);
-        if self.refresh_token.as_ref().map(ExposeSecret::expose_secret) == of_token {
+        let mark = |token: &SecretString| fingerprint(token.expose_secret());
+        let of_token = self.token.as_ref().and_then(Token::refresh_token).map(mark);
+        if self.refresh_token.as_ref().map(mark) == of_token {
             self.refresh_token = None;
         }
     }
