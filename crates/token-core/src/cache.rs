@@ -30,7 +30,7 @@ pub(crate) use self::flight::{caught, within};
 #[cfg(not(feature = "sessions"))]
 use self::flight::{caught, within};
 use self::held::Held;
-use self::landing::{Answer, Landing};
+use self::landing::{Answer, Landed, Landing};
 pub use self::observer::{CacheEvent, Observer};
 pub use self::policy::CachePolicy;
 #[cfg(not(token_core_shuttle))]
@@ -94,23 +94,31 @@ enum Turn {
     Wait(Wait),
 }
 
-/// A call that is served at its first poll, or waits in a box.
+/// A call that is served at its first poll, or waits.
 ///
 /// By hand, since a state machine of the compiler's takes longer than the token.
 struct Call<'a, P, F> {
     cache: &'a TokenCache<P>,
     take: F,
-    waiting: Option<Waiting<'a>>,
+    waiting: Waiting<'a>,
 }
 
-type Waiting<'a> = Pin<Box<dyn Future<Output = Result<Token, Error>> + Send + 'a>>;
+/// For what a call waits.
+enum Waiting<'a> {
+    /// For nothing yet.
+    Not,
+    /// For the request under way: most do, perhaps ten thousand at once, so there is no box to it.
+    Landing(Landed),
+    /// For more than that.
+    Long(Pin<Box<dyn Future<Output = Result<Token, Error>> + Send + 'a>>),
+}
 
 impl<P: TokenProvider + 'static, T, F: Fn(&Token) -> T + Unpin> Future for Call<'_, P, F> {
     type Output = Result<T, Error>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.waiting.is_none() {
+        if let Waiting::Not = self.waiting {
             // As `fresh` does, but with the answer made in its place.
             let held = self.cache.shared.current.load();
             if let Some(token) = self.cache.surely_fresh(&held) {
@@ -118,16 +126,40 @@ impl<P: TokenProvider + 'static, T, F: Fn(&Token) -> T + Unpin> Future for Call<
                 return Poll::Ready(Ok((self.take)(token)));
             }
         }
-        self.wait(context)
+        self.wait(context).map_ok(|token| (self.take)(&token))
     }
 }
 
-impl<P: TokenProvider + 'static, T, F: Fn(&Token) -> T> Call<'_, P, F> {
+impl<P: TokenProvider + 'static, F> Call<'_, P, F> {
     #[cold]
-    fn wait(&mut self, context: &mut Context<'_>) -> Poll<Result<T, Error>> {
+    fn wait(&mut self, context: &mut Context<'_>) -> Poll<Result<Token, Error>> {
         let cache = self.cache;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(cache.usable_or_awaited()));
-        waiting.as_mut().poll(context).map_ok(|token| (self.take)(&token))
+        if let Waiting::Not = self.waiting {
+            if let Some(token) = cache.usable(false) {
+                return Poll::Ready(Ok(token));
+            }
+            let wait = match cache.turn() {
+                Ok(Turn::Serve(token)) => return Poll::Ready(Ok(token)),
+                Ok(Turn::Wait(wait)) => wait,
+                Err(error) => return Poll::Ready(Err(error)),
+            };
+            cache.shared.policy.tell(&CacheEvent::Wait);
+            self.waiting = match wait.look_after {
+                None => Waiting::Landing(wait.landing.answer()),
+                Some(_) => Waiting::Long(Box::pin(cache.usable_or_awaited(true))),
+            };
+        }
+        if let Waiting::Landing(landed) = &mut self.waiting {
+            let answer = std::task::ready!(Pin::new(landed).poll(context));
+            if let Some(outcome) = cache.landed(answer) {
+                return Poll::Ready(outcome);
+            }
+            self.waiting = Waiting::Long(Box::pin(cache.usable_or_awaited(true)));
+        }
+        match &mut self.waiting {
+            Waiting::Long(long) => long.as_mut().poll(context),
+            Waiting::Not | Waiting::Landing(_) => Poll::Pending,
+        }
     }
 }
 
@@ -205,7 +237,7 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
     ///
     /// No token is usable and the request for one failed, or failed so recently that it is not repeated yet: [`Error::retry_after`] has the time left.
     pub fn token(&self) -> impl Future<Output = Result<Token, Error>> + Send {
-        Call { cache: self, take: Token::clone, waiting: None }
+        Call { cache: self, take: Token::clone, waiting: Waiting::Not }
     }
 
     /// Gives a usable token as [`token`](Self::token) does, but waits no longer than `patience`; zero means not at all.
@@ -224,7 +256,7 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
             }
             Ok(())
         };
-        match within(Box::pin(self.usable_or_awaited()), limit).await {
+        match within(Box::pin(self.usable_or_awaited(false)), limit).await {
             Some(outcome) => outcome,
             // A token may have landed since, or the request may have failed.
             None => self.usable(true).ok_or_else(|| self.pending()),
@@ -250,7 +282,7 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
     ///
     /// As with [`token`](Self::token).
     pub fn authorization(&self) -> impl Future<Output = Result<HeaderValue, Error>> + Send {
-        Call { cache: self, take: |token: &Token| token.authorization().clone(), waiting: None }
+        Call { cache: self, take: |token: &Token| token.authorization().clone(), waiting: Waiting::Not }
     }
 
     /// Gives the value of an `Authorization` header if the token that is held is usable; never waits. See [`try_token`](Self::try_token).
@@ -401,9 +433,9 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
         })
     }
 
-    async fn usable_or_awaited(&self) -> Result<Token, Error> {
+    /// Whoever waited before was told of.
+    async fn usable_or_awaited(&self, mut has_waited: bool) -> Result<Token, Error> {
         let shared = &self.shared;
-        let mut has_waited = false;
         loop {
             if let Some(token) = self.usable(has_waited) {
                 return Ok(token);
@@ -423,16 +455,21 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
                     None => continue,
                 },
             };
-            match answer {
-                // What it brought is in its place, and is looked at there: it may be over or refused by now.
-                Answer::Landed => {
-                    let held = shared.current.load();
-                    if let Some(token) = self.surely_fresh(&held) {
-                        return Ok(token.clone());
-                    }
-                }
-                Answer::Failed(error) => return self.usable(true).ok_or_else(|| error.clone()),
+            if let Some(outcome) = self.landed(answer) {
+                return outcome;
             }
+        }
+    }
+
+    /// What a caller gets who waited for a request. `None`: what it brought is not surely fresh, and is to be looked at like any other.
+    fn landed(&self, answer: Answer) -> Option<Result<Token, Error>> {
+        match answer {
+            // What it brought is in its place, and is looked at there: it may be over or refused by now.
+            Answer::Landed => {
+                let held = self.shared.current.load();
+                self.surely_fresh(&held).cloned().map(Ok)
+            }
+            Answer::Failed(error) => Some(self.usable(true).ok_or(error)),
         }
     }
 

@@ -1,13 +1,14 @@
 //! Where those who wait for a request hear of its answer.
 
 use std::pin::Pin;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::sync::{Mutex, MutexGuard, OnceLock};
 use crate::error::Error;
 
 /// What a request for a token came to, for those who wait for it.
+#[derive(Clone)]
 pub(super) enum Answer {
     Failed(Error),
     /// It brought a token, which is in its place unless an API has refused it meanwhile.
@@ -35,8 +36,8 @@ impl Landing {
     }
 
     /// The answer, when it is there; it always comes, as the end of a [`Flight`](super::flight::Flight) is one.
-    pub(super) fn answer(&self) -> Landed<'_> {
-        Landed { landing: self, place: None }
+    pub(super) fn answer(self: &Arc<Self>) -> Landed {
+        Landed { landing: Arc::clone(self), place: None }
     }
 
     /// Only the first answer counts. This wakes callers, and what a waker does is not ours to know: nothing may be locked.
@@ -55,35 +56,36 @@ impl Landing {
     }
 }
 
-pub(super) struct Landed<'a> {
-    landing: &'a Landing,
+/// Small, as ten thousand callers may have one each.
+pub(super) struct Landed {
+    landing: Arc<Landing>,
     /// That of the waker, once there is one.
     place: Option<usize>,
 }
 
-impl<'a> Future for Landed<'a> {
-    type Output = &'a Answer;
+impl Future for Landed {
+    type Output = Answer;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<&'a Answer> {
-        let landing = self.landing;
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
+        let Self { landing, place: own } = &mut *self;
         if let Some(answer) = landing.answer.get() {
-            return Poll::Ready(answer);
+            return Poll::Ready(answer.clone());
         }
         // A waker is another's code, so it is neither made nor dropped under the lock.
         let waker = Some(context.waker().clone());
         let replaced = {
             let mut waiting = landing.waiting();
             if let Some(answer) = landing.answer.get() {
-                return Poll::Ready(answer);
+                return Poll::Ready(answer.clone());
             }
-            let place = self.place.or_else(|| waiting.free.pop());
+            let place = own.or_else(|| waiting.free.pop());
             match place.and_then(|place| waiting.wakers.get_mut(place)) {
-                Some(own) => {
-                    self.place = place;
-                    std::mem::replace(own, waker)
+                Some(before) => {
+                    *own = place;
+                    std::mem::replace(before, waker)
                 }
                 None => {
-                    self.place = Some(waiting.wakers.len());
+                    *own = Some(waiting.wakers.len());
                     waiting.wakers.push(waker);
                     None
                 }
@@ -94,7 +96,7 @@ impl<'a> Future for Landed<'a> {
     }
 }
 
-impl Drop for Landed<'_> {
+impl Drop for Landed {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
         if self.landing.answer.get().is_some() {
@@ -118,13 +120,13 @@ mod tests {
 
     use super::*;
 
-    fn poll(landed: Pin<&mut Landed<'_>>) -> bool {
+    fn poll(landed: Pin<&mut Landed>) -> bool {
         landed.poll(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 
     #[test]
     fn who_goes_away_leaves_room_for_the_next() {
-        let landing = Landing::new();
+        let landing = Arc::new(Landing::new());
         let mut stays = pin!(landing.answer());
         for _ in 0..100 {
             let (mut one, mut other) = (Box::pin(landing.answer()), Box::pin(landing.answer()));
