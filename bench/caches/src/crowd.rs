@@ -118,6 +118,7 @@ fn measure(server: &Server, options: &Options, plan: Plan, mut report: Report) -
             |server, plan| once::<floors::Request>(server, Plan { callers: 1, ..plan }),
             Vec::new(),
         ));
+        subjects!(floors::Woken);
     }
     subjects!(Cached);
     if is_failing {

@@ -1,11 +1,13 @@
 //! What a cached call cannot be faster than, by what it does.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
+use tokio::sync::Semaphore;
 
 use crate::subject::{Subject, TOKEN_BYTES, shown};
 
@@ -140,6 +142,52 @@ impl Subject for Request {
 
     async fn get(&self) -> Result<usize, String> {
         crate::fetch::token(&self.client, &self.url).await.map(|(token, _)| token.len())
+    }
+
+    fn strings(_: &str) -> Result<usize, &'static str> {
+        Err("it is a floor")
+    }
+}
+
+/// One request for all who come, and nothing to it but a semaphore of tokio's that wakes them: what it takes to wake so many tasks.
+#[derive(Clone)]
+pub(crate) struct Woken(Arc<Waiting>);
+
+struct Waiting {
+    request: Request,
+    has_begun: AtomicBool,
+    length: AtomicUsize,
+    /// Has no permits; that it is closed wakes everyone.
+    landed: Semaphore,
+}
+
+impl Subject for Woken {
+    const NAME: &'static str = "floor: all wait for one request by a semaphore";
+    type Client = reqwest::Client;
+
+    async fn client() -> Result<reqwest::Client, String> {
+        Request::client().await
+    }
+
+    async fn cold(client: &reqwest::Client, base: &str) -> Result<Self, String> {
+        let request = Request::cold(client, base).await?;
+        let (has_begun, length, landed) = (AtomicBool::new(false), AtomicUsize::new(0), Semaphore::new(0));
+        Ok(Self(Arc::new(Waiting { request, has_begun, length, landed })))
+    }
+
+    async fn get(&self) -> Result<usize, String> {
+        if !self.0.has_begun.swap(true, Ordering::Relaxed) {
+            let waiting = Arc::clone(&self.0);
+            tokio::spawn(async move {
+                waiting.length.store(waiting.request.get().await.unwrap_or_default(), Ordering::Release);
+                waiting.landed.close();
+            });
+        }
+        let _closed = self.0.landed.acquire().await;
+        match self.0.length.load(Ordering::Acquire) {
+            0 => Err("the request failed".to_owned()),
+            length => Ok(length),
+        }
     }
 
     fn strings(_: &str) -> Result<usize, &'static str> {
