@@ -400,7 +400,8 @@ async fn over_tls_the_certificate_is_good_or_as_bad_as_wanted() {
 
     let sandbox = Sandbox::builder().tls().start().await.unwrap();
     let root = reqwest::Certificate::from_pem(sandbox.root_certificate_pem().unwrap().as_bytes()).unwrap();
-    let client = || reqwest::Client::builder().no_proxy().tls_certs_only([root.clone()]).build().unwrap();
+    // Whatever else another crate switches on: the words below are those of rustls.
+    let client = || reqwest::Client::builder().tls_backend_rustls().no_proxy().tls_certs_only([root.clone()]).build().unwrap();
     for (base, path) in [
         (sandbox.prakerja_base_url(), "/api/v1/resource/user_profile"),
         (sandbox.sehatmu_base_url(), "/oauth/me"),
