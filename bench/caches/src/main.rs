@@ -13,10 +13,9 @@ mod server;
 mod subject;
 mod time;
 
-use std::io::Write as _;
 use std::process::{Command, ExitCode};
 
-use bench_shared::{CachesCommand, HELP, Mode, Options, Report, Verdict, machine};
+use bench_shared::{CachesCommand, HELP, Mode, Options, Report, Verdict, machine, say, tell};
 
 use self::server::Server;
 
@@ -63,20 +62,9 @@ fn measure(options: &Options) -> Result<u8, String> {
     let mut verdict = Verdict::Met;
     for mode in &options.modes {
         let report = measure_one(&server, options, mode)?;
-        verdict = verdict.max(report.verdict());
-        if options.json {
-            say(&report.json_lines())?;
-            eprint!("{}", report.target_lines());
-        } else {
-            say(&format!("{}\n", report.markdown()))?;
-        }
+        verdict = verdict.max(tell(&report, options.json)?);
     }
     Ok(verdict.exit_status())
-}
-
-/// Prints, and does not panic when nobody reads.
-fn say(text: &str) -> Result<(), String> {
-    std::io::stdout().write_all(text.as_bytes()).map_err(|error| format!("cannot print: {error}"))
 }
 
 /// The date by UTC.

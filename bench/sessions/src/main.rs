@@ -7,10 +7,11 @@ mod hot;
 mod memory;
 mod users;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
-use bench_shared::{Report, SESSIONS_HELP, SessionsCommand, SessionsMode as Mode, SessionsOptions as Options, Verdict, machine};
+use bench_shared::{
+    Report, SESSIONS_HELP, SessionsCommand, SessionsMode as Mode, SessionsOptions as Options, Verdict, machine, say, tell,
+};
 
 fn main() -> ExitCode {
     let outcome = match SessionsCommand::read(std::env::args_os()) {
@@ -39,20 +40,9 @@ fn measure(options: &Options) -> Result<u8, String> {
             Mode::Hot { sessions } => hot::run(options, sessions)?,
             Mode::Expiry { users } => expiry::run(options, users)?,
         };
-        verdict = verdict.max(report.verdict());
-        if options.json {
-            say(&report.json_lines())?;
-            eprint!("{}", report.target_lines());
-        } else {
-            say(&format!("{}\n", report.markdown()))?;
-        }
+        verdict = verdict.max(tell(&report, options.json)?);
     }
     Ok(verdict.exit_status())
-}
-
-/// Prints, and does not panic when nobody reads.
-fn say(text: &str) -> Result<(), String> {
-    std::io::stdout().write_all(text.as_bytes()).map_err(|error| format!("cannot print: {error}"))
 }
 
 /// The date by UTC.

@@ -5,6 +5,7 @@
 mod figures;
 mod machine;
 mod options;
+mod program;
 mod report;
 mod request;
 mod sessions;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 pub use figures::{median, most_requests, quantile, spread};
 pub use machine::machine;
 pub use options::{Command as CachesCommand, HELP, Mode, Options};
+pub use program::{say, tell};
 pub use report::{Cell, Column, Report, Target, Verdict};
 pub use request::Head;
 pub use sessions::{Command as SessionsCommand, HELP as SESSIONS_HELP, Mode as SessionsMode, Options as SessionsOptions};

@@ -417,8 +417,8 @@ impl<G: RefreshGrant + 'static> Inner<G> {
                 Err(self.login_over("the login came without a refresh token, so it ends with its access token")),
             );
         };
-        let is_refused = |token: &Token| self.refused.load(Ordering::Relaxed) == token.fingerprint() || !self.is_usable(token);
-        if record.doubts > 0 && record.token.as_ref().is_some_and(|token| !is_refused(token)) {
+        let is_good = |token: &Token| self.refused.load(Ordering::Relaxed) != token.fingerprint() && self.is_usable(token);
+        if record.doubts > 0 && record.token.as_ref().is_some_and(is_good) {
             // To send it again may end the login, and with it the token that is still good.
             let error = Error::new(self.provider(), ErrorKind::Internal, Remedy::Retry)
                 .with_message("the answer to the last refresh is lost, so the next one waits until the token is over");

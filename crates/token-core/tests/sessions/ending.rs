@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use token_core::{ErrorKind, Remedy};
 
-use crate::world::{World, Writes, number, settle};
+use crate::world::{World, Writes, ask, number, settle};
 
 #[tokio::test]
 async fn a_logout_ends_the_session_everywhere() {
@@ -33,8 +33,7 @@ async fn a_refresh_under_way_does_not_undo_a_logout() {
     let world = World::gated();
     world.log_in("ani").await;
     world.let_tokens_end();
-    let session = world.sessions.get("ani").unwrap();
-    let caller = tokio::spawn(async move { session.token().await });
+    let caller = ask(&world.sessions.get("ani").unwrap());
     settle().await;
     world.sessions.log_out("ani").await.unwrap();
     world.service.gate.add_permits(1);
@@ -48,8 +47,7 @@ async fn a_login_under_a_refresh_under_way_counts() {
     world.log_in("ani").await;
     world.let_tokens_end();
     let session = world.sessions.get("ani").unwrap();
-    let waiting = session.clone();
-    let caller = tokio::spawn(async move { waiting.token().await });
+    let caller = ask(&session);
     settle().await;
     world.sessions.log_in("ani", world.service.login("ani-anew")).await.unwrap();
     assert_eq!(number(&session.token().await.unwrap()), 1);
@@ -67,8 +65,7 @@ async fn a_refresh_that_is_refused_does_not_end_a_login_that_came_meanwhile() {
     world.let_tokens_end();
     // The service has ended the login, and says so only after the user has logged in anew in another process.
     world.service.end("ani");
-    let session = world.sessions.get("ani").unwrap();
-    let caller = tokio::spawn(async move { session.token().await });
+    let caller = ask(&world.sessions.get("ani").unwrap());
     settle().await;
     world.another_process().log_in("ani", world.service.login("anew")).await.unwrap();
     world.service.gate.add_permits(100);
@@ -118,8 +115,7 @@ async fn close_waits_for_what_is_under_way_and_stores_what_is_not() {
     world.log_in("ani").await;
     world.log_in("budi").await;
     world.let_tokens_end();
-    let session = world.sessions.get("ani").unwrap();
-    let caller = tokio::spawn(async move { session.token().await });
+    let caller = ask(&world.sessions.get("ani").unwrap());
     settle().await;
     let sessions = world.sessions.clone();
     let closing = tokio::spawn(async move { sessions.close().await });

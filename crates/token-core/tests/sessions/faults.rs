@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use token_core::{ErrorKind, Remedy};
 
-use crate::world::{Answer, World, number, settle};
+use crate::world::{Answer, World, ask, number, settle};
 
 #[tokio::test]
 async fn what_an_answer_does_not_bring_stays() {
@@ -190,8 +190,7 @@ fn a_process_that_ends_midway_leaves_the_next_one_what_it_needs() {
             world.log_in("ani").await;
             world.let_tokens_end();
             world.service.will(&[answer]);
-            let session = world.sessions.get("ani").unwrap();
-            let caller = tokio::spawn(async move { session.token().await });
+            let caller = ask(&world.sessions.get("ani").unwrap());
             settle().await;
             assert!(!caller.is_finished());
         });

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use token_core::{Error, ErrorKind, Remedy, Token};
+use token_core::{Error, ErrorKind, Remedy, Session, Token};
 
-use crate::world::{World, Writes, number, parts, settle};
+use crate::world::{Grant, World, Writes, ask, number, parts, settle};
 
 /// What comes of `work`, with time going by while it waits.
 async fn driven<T: Send + 'static>(
@@ -31,38 +31,32 @@ fn family(token: &Token) -> String {
     parts(token.refresh_token().unwrap().expose_secret()).0
 }
 
-#[tokio::test]
-async fn a_login_is_not_undone_by_the_answer_to_a_refresh_before_it() {
+/// A user who logged in anew when the answer to a refresh of the login before was in the store and not given out yet, and what that refresh brought has come.
+async fn logged_in_under_a_refresh() -> (World, Session<Grant>) {
     let world = World::new();
     world.log_in("ani").await;
     world.let_tokens_end();
     let session = world.sessions.get("ani").unwrap();
-    let waiting = session.clone();
     // The answer is in the store, and not given out yet.
     world.store.writes(&[Writes::Go, Writes::GoAndWait], Writes::Go);
-    let caller = tokio::spawn(async move { waiting.token().await });
+    let caller = ask(&session);
     settle().await;
     world.sessions.log_in("ani", world.service.login("anew")).await.unwrap();
     world.store.gate.add_permits(1);
     settle().await;
     caller.await.unwrap().unwrap();
+    (world, session)
+}
+
+#[tokio::test]
+async fn a_login_is_not_undone_by_the_answer_to_a_refresh_before_it() {
+    let (_world, session) = logged_in_under_a_refresh().await;
     assert_eq!(family(&session.token().await.unwrap()), "anew");
 }
 
 #[tokio::test]
 async fn a_login_during_a_refresh_is_refreshed_in_time() {
-    let world = World::new();
-    world.log_in("ani").await;
-    world.let_tokens_end();
-    let session = world.sessions.get("ani").unwrap();
-    let waiting = session.clone();
-    world.store.writes(&[Writes::Go, Writes::GoAndWait], Writes::Go);
-    let caller = tokio::spawn(async move { waiting.token().await });
-    settle().await;
-    world.sessions.log_in("ani", world.service.login("anew")).await.unwrap();
-    world.store.gate.add_permits(1);
-    settle().await;
-    caller.await.unwrap().unwrap();
+    let (world, session) = logged_in_under_a_refresh().await;
     world.let_tokens_be_due();
     assert_eq!(number(&session.token().await.unwrap()), 1);
     settle().await;
@@ -95,10 +89,7 @@ async fn a_handle_of_before_a_logout_keeps_no_later_login_from_its_refreshes() {
     world.log_in("ani").await;
     world.let_tokens_end();
     let dead = world.sessions.get("ani").unwrap();
-    let caller = tokio::spawn({
-        let dead = dead.clone();
-        async move { dead.token().await }
-    });
+    let caller = ask(&dead);
     settle().await;
     world.sessions.log_out("ani").await.unwrap();
     // The answer comes after the logout, and just then the store takes nothing.
@@ -125,8 +116,7 @@ async fn a_refresh_for_which_nobody_waits_any_more_is_not_sent() {
     // The service hangs, and the second user waits for the only permit until the request is given up.
     let mut callers = Vec::new();
     for user in ["ani", "budi"] {
-        let session = sessions.get(user).unwrap();
-        callers.push(tokio::spawn(async move { session.token().await }));
+        callers.push(ask(&sessions.get(user).unwrap()));
         settle().await;
     }
     world.clock.advance(Duration::from_secs(121));
@@ -148,8 +138,7 @@ async fn an_answer_that_came_too_late_is_served_to_the_next_caller() {
     world.log_in("ani").await;
     world.let_tokens_end();
     let session = world.sessions.get("ani").unwrap();
-    let waiting = session.clone();
-    let caller = tokio::spawn(async move { waiting.token().await });
+    let caller = ask(&session);
     settle().await;
     world.clock.advance(Duration::from_secs(121));
     settle().await;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use token_core::{ErrorKind, Remedy, TokenProvider};
 
-use crate::world::{HOUR, World, number, settle};
+use crate::world::{HOUR, World, ask, number, settle};
 
 #[tokio::test]
 async fn a_login_is_served_without_asking() {
@@ -49,12 +49,7 @@ async fn everyone_who_waits_shares_one_refresh() {
     let world = World::gated();
     world.log_in("ani").await;
     world.let_tokens_end();
-    let callers: Vec<_> = (0..50)
-        .map(|_| {
-            let session = world.sessions.get("ani").unwrap();
-            tokio::spawn(async move { session.token().await })
-        })
-        .collect();
+    let callers: Vec<_> = (0..50).map(|_| ask(&world.sessions.get("ani").unwrap())).collect();
     settle().await;
     world.service.gate.add_permits(1);
     for caller in callers {
@@ -95,10 +90,7 @@ async fn two_processes_refresh_a_user_once() {
     let other = world.another_process();
     other.get("ani").unwrap().token().await.unwrap();
     world.let_tokens_end();
-    let callers = [&world.sessions, &other].map(|sessions| {
-        let session = sessions.get("ani").unwrap();
-        tokio::spawn(async move { session.token().await })
-    });
+    let callers = [&world.sessions, &other].map(|sessions| ask(&sessions.get("ani").unwrap()));
     settle().await;
     world.service.gate.add_permits(2);
     for caller in callers {
@@ -112,8 +104,7 @@ async fn a_caller_that_goes_away_loses_nothing() {
     let world = World::gated();
     world.log_in("ani").await;
     world.let_tokens_end();
-    let session = world.sessions.get("ani").unwrap();
-    let caller = tokio::spawn(async move { session.token().await });
+    let caller = ask(&world.sessions.get("ani").unwrap());
     settle().await;
     caller.abort();
     settle().await;
@@ -150,12 +141,7 @@ async fn no_more_refreshes_are_under_way_than_allowed() {
         sessions.log_in(&user, world.service.login(&user)).await.unwrap();
     }
     world.let_tokens_end();
-    let callers: Vec<_> = (0..200)
-        .map(|user| {
-            let session = sessions.get(&format!("user-{user}")).unwrap();
-            tokio::spawn(async move { session.token().await })
-        })
-        .collect();
+    let callers: Vec<_> = (0..200).map(|user| ask(&sessions.get(&format!("user-{user}")).unwrap())).collect();
     settle().await;
     assert_eq!(world.service.most_under_way.load(Ordering::SeqCst), 8);
     world.service.gate.add_permits(200);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use token_core::{ErrorKind, Remedy, StoreError};
 
-use crate::world::{Answer, Leases, World, Writes, number, settle};
+use crate::world::{Answer, Leases, World, Writes, ask, number, settle};
 
 fn unreachable() -> StoreError {
     StoreError::Unreachable("the test says so".to_owned())
@@ -153,10 +153,7 @@ async fn a_store_whose_leases_are_worth_nothing_loses_no_newer_token() {
         other.get("ani").unwrap().token().await.unwrap();
         world.let_tokens_end();
         world.service.will(&answers);
-        let callers = [&world.sessions, &other].map(|sessions| {
-            let session = sessions.get("ani").unwrap();
-            tokio::spawn(async move { session.token().await })
-        });
+        let callers = [&world.sessions, &other].map(|sessions| ask(&sessions.get("ani").unwrap()));
         settle().await;
         world.service.gate.add_permits(2);
         settle().await;

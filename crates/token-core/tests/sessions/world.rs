@@ -8,10 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 use token_core::{
     CacheEvent, CachePolicy, Clock, Delivery, Error, ErrorKind, Expected, Expiry, Lease, MemoryStore, Observer, Realm,
-    RefreshGrant, Refreshed, Remedy, Resend, RetryPolicy, SessionKey, SessionStore, Sessions, StoreError, Stored, Token, Version,
+    RefreshGrant, Refreshed, Remedy, Resend, RetryPolicy, Session, SessionKey, SessionStore, Sessions, StoreError, Stored, Token,
+    Version,
 };
 use token_testkit::ManualClock;
 
@@ -430,6 +432,12 @@ pub(crate) async fn settle() {
     for _ in 0..200 {
         tokio::task::yield_now().await;
     }
+}
+
+/// A caller who asks for a token, in a task of its own.
+pub(crate) fn ask(session: &Session<Grant>) -> JoinHandle<Result<Token, Error>> {
+    let session = session.clone();
+    tokio::spawn(async move { session.token().await })
 }
 
 /// The number of the refresh token that came with `token`.
