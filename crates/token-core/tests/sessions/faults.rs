@@ -141,8 +141,7 @@ async fn a_login_that_the_service_ended_is_over_until_the_next_one() {
     let world = World::new();
     world.log_in("ani").await;
     let (session, there) = (world.sessions.get("ani").unwrap(), world.another_process());
-    // Someone else used the refresh token: the service ends the login.
-    world.service.login("ani-elsewhere");
+    // The service spends the refresh token, and nobody hears of the new one.
     world.service.will(&[Answer::LostAfter]);
     world.let_tokens_end();
     session.token().await.unwrap_err();
