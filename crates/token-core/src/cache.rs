@@ -25,10 +25,7 @@ use async_trait::async_trait;
 use http::HeaderValue;
 
 use self::flight::{Flight, FlightHandle};
-#[cfg(feature = "sessions")]
 pub(crate) use self::flight::{caught, within};
-#[cfg(not(feature = "sessions"))]
-use self::flight::{caught, within};
 use self::held::Held;
 use self::landing::{Answer, Landed, Landing};
 pub use self::observer::{CacheEvent, Observer};
@@ -40,6 +37,7 @@ pub use self::runtime::Runtime;
 pub use self::snapshot::{CacheCounts, CacheState, Freshness};
 use self::state::State;
 use self::sync::{ArcSwapOption, AtomicUsize, Mutex, MutexGuard};
+use crate::authorize::AuthorizeFault;
 use crate::clock::{Clock, Moment, SystemClock};
 use crate::error::{Error, ErrorKind, Remedy};
 use crate::provider::TokenProvider;
@@ -260,6 +258,46 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
             Some(outcome) => outcome,
             // A token may have landed since, or the request may have failed.
             None => self.usable(true).ok_or_else(|| self.pending()),
+        }
+    }
+
+    /// Gives a token that is usable now and still will be after `at_least`, for a request that takes so long. The one that is held, or that of one request, as with [`token`](Self::token).
+    ///
+    /// # Errors
+    ///
+    /// As with [`token`](Self::token); or [`ErrorKind::Unauthorizable`] with [`AuthorizeFault::TokenTooShort`]: the service's tokens do not live so long.
+    pub async fn token_lasting(&self, at_least: Duration) -> Result<Token, Error> {
+        let shared = &self.shared;
+        let mut asked = None;
+        loop {
+            let held = shared.current.load_full();
+            let now = shared.clock.now();
+            let held = held.filter(|held| held.is_usable(&now));
+            if let Some(held) = &held {
+                if held.usable_for(&now) >= at_least {
+                    // For the refresh behind a token that is due, and whoever counts.
+                    let _ = self.usable(asked.is_some());
+                    return Ok(held.token().clone());
+                }
+                let is_new = asked.is_some_and(|before| before != held.generation());
+                if is_new || held.whole_use(&shared.policy) < at_least || held.is_given_until_its_end() {
+                    let message = "the service's tokens do not live as long as the request was said to take";
+                    let error = shared.policy.error(ErrorKind::Unauthorizable, Remedy::FixRequest, message);
+                    return Err(error.with_source(AuthorizeFault::TokenTooShort));
+                }
+            }
+            let wait = match self.turn_for(at_least)? {
+                Turn::Serve(token) => return Ok(token),
+                Turn::Wait(wait) => wait,
+            };
+            if asked.is_none() {
+                shared.policy.tell(&CacheEvent::Wait);
+                asked = Some(held.map_or(0, |held| held.generation()));
+            }
+            let look_after = wait.look_after.unwrap_or_else(|| shared.policy.longest_request());
+            if let Some(Answer::Failed(error)) = within(wait.landing.answer(), caught(shared.clock.sleep(look_after))).await {
+                return Err(error);
+            }
         }
     }
 
@@ -492,23 +530,36 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
     }
 
     fn turn(&self) -> Result<Turn, Error> {
+        self.turn_for(Duration::ZERO)
+    }
+
+    /// The turn of a caller who wants a token that stays usable for `at_least`.
+    fn turn_for(&self, at_least: Duration) -> Result<Turn, Error> {
         let mut begun = None;
         let (turn, late, events) = {
             let mut state = self.shared.lock();
             // The clock inside the lock: a reading from before may be of a time when the token was still good.
             let now = self.shared.clock.now();
             let late = state.give_up_late_flight(&now, &self.shared.policy);
-            let turn = self.join_or_begin(&mut state, &now, &mut begun);
+            let turn = self.join_or_begin(&mut state, &now, at_least, &mut begun);
             (turn, late, state.take_events())
         };
         self.shared.go_on(late, &events, begun);
         turn
     }
 
-    fn join_or_begin(&self, state: &mut State, now: &Moment, begun: &mut Option<Flight<P>>) -> Result<Turn, Error> {
+    fn join_or_begin(
+        &self,
+        state: &mut State,
+        now: &Moment,
+        at_least: Duration,
+        begun: &mut Option<Flight<P>>,
+    ) -> Result<Turn, Error> {
         let policy = &self.shared.policy;
+        let held = self.shared.current.load();
+        let usable = held.as_ref().filter(|held| held.is_usable(now));
         // A refresh may have landed between the first look and the lock.
-        if let Some(held) = self.shared.current.load().as_ref().filter(|held| held.is_usable(now)) {
+        if let Some(held) = usable.filter(|held| held.usable_for(now) >= at_least) {
             return Ok(Turn::Serve(held.token().clone()));
         }
         if let Some(over) = &state.over {
@@ -529,6 +580,10 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
         }
         if let Some(error) = state.pause_left(now) {
             return Err(error);
+        }
+        if usable.is_some() && state.is_in_doubt() {
+            let message = "the last request may have spent something, so there is none while a token is usable, however shortly";
+            return Err(state.last_error.clone().unwrap_or_else(|| policy.error(ErrorKind::Internal, Remedy::Retry, message)));
         }
         let message = "no Tokio runtime runs here, and a request needs one";
         let runtime = runtime.ok_or_else(|| policy.error(ErrorKind::Internal, Remedy::FixProgram, message))?;
@@ -600,6 +655,14 @@ impl<P: TokenProvider + 'static> TokenProvider for TokenCache<P> {
 
     fn invalidate(&self, rejected: &Token) {
         Self::invalidate(self, rejected);
+    }
+
+    fn try_token(&self) -> Option<Token> {
+        Self::try_token(self)
+    }
+
+    async fn token_lasting(&self, at_least: Duration) -> Result<Token, Error> {
+        Self::token_lasting(self, at_least).await
     }
 
     /// A request belongs to no caller, so who goes away cuts nothing off.

@@ -289,6 +289,8 @@ pub enum ErrorKind {
     TokenRefused,
     /// No answer: network, TLS, time-out.
     Transport,
+    /// A request that cannot be given a token, and so is not sent: see [`AuthorizeFault`](crate::AuthorizeFault).
+    Unauthorizable,
 }
 
 impl ErrorKind {
@@ -310,6 +312,7 @@ impl ErrorKind {
             Self::Store => "the session store failed",
             Self::TokenRefused => "tokens fresh from the service are refused",
             Self::Transport => "no answer from the service",
+            Self::Unauthorizable => "a request cannot be given its token, so it was not sent",
         }
     }
 }

@@ -62,6 +62,7 @@
 #![cfg(not(all(test, token_core_shuttle)))]
 
 mod assembly;
+mod authorize;
 mod cache;
 #[cfg(feature = "caches")]
 mod caches;
@@ -85,6 +86,10 @@ mod transport;
 mod url;
 
 pub use assembly::Assembly;
+pub use authorize::{
+    ANSWER_BYTES, ApiAnswer, ApiBody, ApiRequest, AuthScheme, Authorize, AuthorizeFault, Authorizer, AuthorizerBuilder, Bearer,
+    BearerScheme, NoTokens, Origin, ResendPolicy, Target, bearer_challenge,
+};
 #[cfg(token_core_shuttle)]
 pub use cache::Runtime;
 pub use cache::{CacheCounts, CacheEvent, CachePolicy, CacheState, Freshness, Observer, RefreshUnderWay, TokenCache};

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -24,6 +25,23 @@ pub trait TokenProvider: Send + Sync {
     /// Tells the provider that `rejected` was refused by the API it was meant for.
     fn invalidate(&self, rejected: &Token);
 
+    /// Gives a token that is at hand, without waiting. A provider that keeps none has none, so the default is `None`: ask [`token`](Self::token).
+    fn try_token(&self) -> Option<Token> {
+        None
+    }
+
+    /// Gives a token that is valid now and still will be after `at_least`, for a request that takes so long.
+    ///
+    /// A provider that asks its service each time gives the freshest there is, so the default is [`token`](Self::token): look at [`Token::lifetime_left`].
+    ///
+    /// # Errors
+    ///
+    /// As with [`token`](Self::token), or the service's tokens do not live so long.
+    async fn token_lasting(&self, at_least: Duration) -> Result<Token, Error> {
+        let _ = at_least;
+        self.token().await
+    }
+
     /// Whether a request of [`token`](Self::token) that is cut off midway loses nothing: what it asked for can be asked for again.
     ///
     /// Not so where an answer may bring a refresh token that takes the place of the old one, so the default is `false`.
@@ -45,6 +63,21 @@ impl<P: TokenProvider + ?Sized> TokenProvider for Arc<P> {
 
     fn invalidate(&self, rejected: &Token) {
         (**self).invalidate(rejected);
+    }
+
+    fn try_token(&self) -> Option<Token> {
+        (**self).try_token()
+    }
+
+    fn token_lasting<'this, 'future>(
+        &'this self,
+        at_least: Duration,
+    ) -> Pin<Box<dyn Future<Output = Result<Token, Error>> + Send + 'future>>
+    where
+        'this: 'future,
+        Self: 'future,
+    {
+        (**self).token_lasting(at_least)
     }
 
     fn is_cancel_safe(&self) -> bool {

@@ -113,6 +113,10 @@ impl<P: TokenProvider> TokenProvider for Retry<P> {
         self.provider.invalidate(rejected);
     }
 
+    fn try_token(&self) -> Option<Token> {
+        self.provider.try_token()
+    }
+
     fn is_cancel_safe(&self) -> bool {
         self.provider.is_cancel_safe()
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use http::Uri;
-use http::uri::{PathAndQuery, Scheme};
+use http::uri::{Authority, PathAndQuery, Scheme};
 
 /// A service's base URL: `https`, or `http` to this machine; a host, perhaps a port and a path; no user info, query or fragment.
 ///
@@ -59,6 +59,10 @@ impl BaseUrl {
     #[must_use]
     pub fn path(&self) -> &str {
         self.0.path().trim_end_matches('/')
+    }
+
+    pub(crate) fn uri(&self) -> &Uri {
+        &self.0
     }
 
     /// Scheme, host and port, as `https://service.example:8443`.
@@ -138,11 +142,16 @@ pub fn parse_absolute(text: &str) -> Result<Uri, UrlFault> {
     if authority.host().is_empty() || is_odd_number(authority.host()) {
         return Err(UrlFault::Host);
     }
-    // A port that is empty or over 65535 parses as an authority but is no port.
-    if authority.port_u16().is_none() && authority.as_str() != authority.host() {
-        return Err(UrlFault::Malformed);
-    }
+    port_of(authority)?;
     Ok(uri)
+}
+
+/// The port of an authority without user info. One that is empty or over 65535 parses as an authority but is no port.
+pub(crate) fn port_of(authority: &Authority) -> Result<Option<u16>, UrlFault> {
+    match authority.port_u16() {
+        None if authority.as_str() != authority.host() => Err(UrlFault::Malformed),
+        port => Ok(port),
+    }
 }
 
 /// Whether the host is this machine by its very spelling: 127.0.0.0/8, `[::1]` or `localhost`.

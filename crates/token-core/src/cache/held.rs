@@ -122,6 +122,16 @@ impl Held {
         self
     }
 
+    /// For how long a token like this one is usable when it is new.
+    pub(super) fn whole_use(&self, policy: &CachePolicy) -> Duration {
+        policy.usable_for(policy.lifetime(self.token.expiry()))
+    }
+
+    /// Whether the service gave the same token again, and so gives no other before its end.
+    pub(super) fn is_given_until_its_end(&self) -> bool {
+        self.due_at.monotonic >= self.usable_until.monotonic
+    }
+
     /// Whether the token was in use until it was about to be replaced, or long enough to have been good: a refusal then says nothing of the next one.
     pub(super) fn served_well(&self, policy: &CachePolicy, now: &Moment) -> bool {
         let lifetime = policy.lifetime(self.token.expiry());

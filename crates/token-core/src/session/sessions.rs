@@ -374,6 +374,14 @@ impl<G: RefreshGrant + 'static> TokenProvider for Session<G> {
         Self::invalidate(self, rejected);
     }
 
+    fn try_token(&self) -> Option<Token> {
+        Self::try_token(self)
+    }
+
+    async fn token_lasting(&self, at_least: Duration) -> Result<Token, Error> {
+        self.cache.token_lasting(at_least).await
+    }
+
     /// A refresh belongs to no caller, so who goes away cuts nothing off.
     fn is_cancel_safe(&self) -> bool {
         true

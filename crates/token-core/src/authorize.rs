@@ -1,0 +1,513 @@
+//! Tokens on requests: which request gets one, what is added to it, and which answers say that the token is refused.
+
+mod fault;
+mod scheme;
+mod target;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::{HeaderMap, Method, StatusCode};
+
+pub use self::fault::AuthorizeFault;
+pub use self::scheme::{ANSWER_BYTES, ApiAnswer, ApiBody, ApiRequest, AuthScheme, BearerScheme, bearer_challenge};
+pub use self::target::{Origin, Target};
+use crate::cache::{caught, within};
+use crate::clock::{Clock, SystemClock};
+use crate::error::{Error, ErrorKind, Remedy};
+use crate::provider::TokenProvider;
+use crate::settings::{SettingsCheck, SettingsError};
+use crate::token::Token;
+
+/// Adds to a request what its service wants, or fails: a request never goes out without its token in place of one with.
+///
+/// It is made with the origins that it may authorise. A request to any other, one whose `Host` header says another, and one that has an `Authorization` of its own is an error.
+/// `P` gives the tokens and `S` knows the service; [`Bearer`] is the one for any service that wants `Authorization: Bearer` alone. A clone is another handle to the same.
+///
+/// Programs hand it to a layer of their HTTP client (the crate `token-middleware`), which also sends a request again, once, when the API refuses its token.
+///
+/// ```
+/// use http::{HeaderMap, Method, Uri};
+/// use token_core::{ApiBody, ApiRequest, Authorize, Bearer, Error, Target, TokenCache, TokenProvider};
+///
+/// async fn headers<P: TokenProvider + 'static>(tokens: TokenCache<P>) -> Result<HeaderMap, Error> {
+///     let authorizer = Bearer::of(tokens).origin("https://api.example").build()?;
+///
+///     let (method, url) = (Method::GET, Uri::from_static("https://api.example/v1/balance"));
+///     let target = Target::of_uri(&url).expect("it is absolute");
+///     let mut headers = HeaderMap::new();
+///     authorizer.authorize(&ApiRequest { method: &method, target, body: ApiBody::Bytes(b"") }, &mut headers).await?;
+///     Ok(headers) // with `authorization`, marked sensitive
+/// }
+/// ```
+pub struct Authorizer<P, S = BearerScheme> {
+    shared: Arc<Shared<P, S>>,
+}
+
+/// Bearer tokens of any provider (RFC 6750 section 2.1).
+pub type Bearer<P> = Authorizer<P, BearerScheme>;
+
+struct Shared<P, S> {
+    tokens: Option<P>,
+    scheme: S,
+    origins: Vec<Origin>,
+    options: Options,
+    refused_when: Option<RefusedWhen>,
+    clock: Arc<dyn Clock>,
+}
+
+type RefusedWhen = Box<dyn Fn(&ApiAnswer<'_>) -> bool + Send + Sync>;
+
+#[derive(Clone, Copy, Debug)]
+struct Options {
+    patience: Duration,
+    takes: Duration,
+    longest_body: usize,
+    resend: ResendPolicy,
+    reads_codes: bool,
+}
+
+/// Which requests are sent once more after their token was refused; those whose body can be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ResendPolicy {
+    /// Whatever the method: a service that refuses the token has not acted on the request.
+    #[default]
+    AnyMethod,
+    /// The idempotent ones alone (RFC 9110 section 9.2.2): `GET`, `HEAD`, `OPTIONS`, `TRACE`, `PUT`, `DELETE`.
+    Idempotent,
+    /// None.
+    Never,
+}
+
+impl<P: TokenProvider + 'static> Bearer<P> {
+    /// Begins an authoriser of bearer requests with the tokens of `tokens`: a cache, most often, or an `Arc<dyn TokenProvider>`.
+    #[must_use = "end it with `build`"]
+    pub fn of(tokens: P) -> AuthorizerBuilder<P, BearerScheme> {
+        Self::with_scheme(tokens, BearerScheme::default())
+    }
+}
+
+impl<P: TokenProvider + 'static, S: AuthScheme> Authorizer<P, S> {
+    /// Begins an authoriser of requests as `scheme` wants them, with the tokens of `tokens`.
+    #[must_use = "end it with `build`"]
+    pub fn with_scheme(tokens: P, scheme: S) -> AuthorizerBuilder<P, S> {
+        AuthorizerBuilder::new(Some(tokens), scheme)
+    }
+}
+
+impl<S: AuthScheme> Authorizer<NoTokens, S> {
+    /// Begins an authoriser of requests that are signed and carry no token.
+    #[must_use = "end it with `build`"]
+    pub fn without_token(scheme: S) -> AuthorizerBuilder<NoTokens, S> {
+        AuthorizerBuilder::new(None, scheme)
+    }
+}
+
+impl<P, S> Authorizer<P, S> {
+    /// What gives the tokens; `None` if it was made without.
+    #[must_use]
+    pub fn tokens(&self) -> Option<&P> {
+        self.shared.tokens.as_ref()
+    }
+
+    /// The origins that it authorises.
+    #[must_use]
+    pub fn origins(&self) -> &[Origin] {
+        &self.shared.origins
+    }
+}
+
+impl<P: TokenProvider + 'static, S: AuthScheme> Authorizer<P, S> {
+    /// Checks `request`, waits for a token, and adds to `headers` what the service wants. Gives the token, for [`Authorize::invalidate`]; `None` if none is used.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unauthorizable`], with an [`AuthorizeFault`] as its cause, or what kept the provider from giving a token in time. Do not send the request.
+    pub async fn authorize(&self, request: &ApiRequest<'_>, headers: &mut HeaderMap) -> Result<Option<Token>, Error> {
+        self.check(request, headers)?;
+        let token = self.token(None).await?;
+        self.attach(request, token.as_ref(), headers)?;
+        Ok(token)
+    }
+}
+
+impl<P: TokenProvider, S: AuthScheme> Shared<P, S> {
+    fn error(&self, fault: AuthorizeFault) -> Error {
+        let remedy = match fault {
+            AuthorizeFault::Clock => Remedy::CorrectClock,
+            _ => Remedy::FixRequest,
+        };
+        Error::new(self.scheme.provider(), ErrorKind::Unauthorizable, remedy).with_source(fault)
+    }
+
+    fn fault(&self, request: &ApiRequest<'_>, headers: &HeaderMap) -> Option<AuthorizeFault> {
+        if !request.target.is_any_of(&self.origins) {
+            return Some(AuthorizeFault::OtherOrigin { origin: request.target.origin() });
+        }
+        if *request.method == Method::CONNECT {
+            return Some(AuthorizeFault::Connect);
+        }
+        if !request.target.agrees_with_host_header(headers) {
+            return Some(AuthorizeFault::HostDiffers);
+        }
+        if let Some(name) = self.scheme.headers().iter().find(|name| headers.contains_key(*name)) {
+            return Some(AuthorizeFault::HeaderSet { name: name.clone() });
+        }
+        if self.scheme.covers_body() {
+            let limit = self.options.longest_body;
+            return match request.body {
+                ApiBody::Bytes(bytes) if bytes.len() <= limit => None,
+                ApiBody::Bytes(_) => Some(AuthorizeFault::BodyTooLong { limit }),
+                ApiBody::Stream => Some(AuthorizeFault::BodyUnread),
+            };
+        }
+        None
+    }
+
+    /// The token, if it lives long enough; one whose lifetime nobody knows does.
+    fn long_enough(&self, token: Token, takes: Duration) -> Option<Token> {
+        let is_long = takes.is_zero() || token.lifetime_left(&self.clock.now()).is_none_or(|left| left >= takes);
+        is_long.then_some(token)
+    }
+
+    async fn token_in_time(&self, tokens: &P, takes: Duration) -> Result<Token, Error> {
+        let asked = async { if takes.is_zero() { tokens.token().await } else { tokens.token_lasting(takes).await } };
+        let patience = self.options.patience;
+        let token = within(asked, caught(self.clock.sleep(patience))).await.unwrap_or_else(|| {
+            let message = format!("no token came within {patience:?}, which is how long a request waits for one");
+            Err(Error::new(self.scheme.provider(), ErrorKind::Pending, Remedy::Retry).with_message(message))
+        })?;
+        self.long_enough(token, takes).ok_or_else(|| self.error(AuthorizeFault::TokenTooShort))
+    }
+}
+
+/// What a layer of an HTTP client needs of an [`Authorizer`], whatever its provider and service. Nothing else implements it, so no check can be left out.
+#[async_trait]
+pub trait Authorize: Send + Sync + sealed::Sealed {
+    /// Looks whether `request` with `headers` can be authorised, before anyone waits for a token.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unauthorizable`].
+    fn check(&self, request: &ApiRequest<'_>, headers: &HeaderMap) -> Result<(), Error>;
+
+    /// The token for a request that takes as long as `takes` says (`None`: as the authoriser was told), if there is one at hand. The inner `None`: none is used.
+    fn try_token(&self, takes: Option<Duration>) -> Option<Option<Token>>;
+
+    /// As [`try_token`](Self::try_token), and waits for it as long as a request may wait.
+    ///
+    /// # Errors
+    ///
+    /// The provider failed, or no token came in time ([`ErrorKind::Pending`]), or those of the service do not live so long.
+    async fn token(&self, takes: Option<Duration>) -> Result<Option<Token>, Error>;
+
+    /// Checks `request` and adds to `headers` what the service wants with `token`, by one reading of the clock.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unauthorizable`]: do not send the request.
+    fn attach(&self, request: &ApiRequest<'_>, token: Option<&Token>, headers: &mut HeaderMap) -> Result<(), Error>;
+
+    /// Whether [`is_refused`](Self::is_refused) wants the first [`ANSWER_BYTES`] of the body of an answer with this status.
+    fn wants_body_of(&self, status: StatusCode) -> bool;
+
+    /// Whether the service says by this answer that it refuses the token.
+    ///
+    /// A 401 does (RFC 9110 section 15.5.2), unless it names a code that the service documents for something else.
+    /// Another status does only where [`AuthorizerBuilder::read_codes`] asked for it, and by a documented code alone.
+    fn is_refused(&self, answer: &ApiAnswer<'_>) -> bool;
+
+    /// Tells the provider that the API refused `token`.
+    fn invalidate(&self, token: &Token);
+
+    /// Whether a request with this method is sent once more after its token was refused.
+    fn may_resend(&self, method: &Method) -> bool;
+
+    /// Whether what is added covers the body.
+    fn covers_body(&self) -> bool;
+
+    /// The longest body, in bytes, that is signed or kept so that it can be sent again.
+    fn longest_body(&self) -> usize;
+
+    /// Looks whether a request that was authorised above may go on from here: one that has a header of the service must go to an allowed origin.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unauthorizable`]: do not send the request.
+    fn guard(&self, target: Result<Target<'_>, AuthorizeFault>, headers: &HeaderMap) -> Result<(), Error>;
+
+    /// The error of a request whose target cannot be told.
+    fn unauthorizable(&self, fault: AuthorizeFault) -> Error;
+}
+
+mod sealed {
+    pub trait Sealed {}
+
+    impl<P, S> Sealed for super::Authorizer<P, S> {}
+}
+
+#[async_trait]
+impl<P: TokenProvider + 'static, S: AuthScheme> Authorize for Authorizer<P, S> {
+    fn check(&self, request: &ApiRequest<'_>, headers: &HeaderMap) -> Result<(), Error> {
+        match self.shared.fault(request, headers) {
+            None => Ok(()),
+            Some(fault) => Err(self.shared.error(fault)),
+        }
+    }
+
+    fn try_token(&self, takes: Option<Duration>) -> Option<Option<Token>> {
+        let Some(tokens) = &self.shared.tokens else { return Some(None) };
+        let token = tokens.try_token()?;
+        self.shared.long_enough(token, takes.unwrap_or(self.shared.options.takes)).map(Some)
+    }
+
+    async fn token(&self, takes: Option<Duration>) -> Result<Option<Token>, Error> {
+        if let Some(token) = self.try_token(takes) {
+            return Ok(token);
+        }
+        let Some(tokens) = &self.shared.tokens else { return Ok(None) };
+        self.shared.token_in_time(tokens, takes.unwrap_or(self.shared.options.takes)).await.map(Some)
+    }
+
+    fn attach(&self, request: &ApiRequest<'_>, token: Option<&Token>, headers: &mut HeaderMap) -> Result<(), Error> {
+        let shared = &*self.shared;
+        self.check(request, headers)?;
+        if token.is_none() && shared.tokens.is_some() {
+            let error = Error::new(shared.scheme.provider(), ErrorKind::Internal, Remedy::FixProgram);
+            return Err(error.with_message("the request was given no token"));
+        }
+        let now = shared.clock.now();
+        shared.scheme.apply(request, token, &now, headers).map_err(|fault| shared.error(fault))
+    }
+
+    fn wants_body_of(&self, status: StatusCode) -> bool {
+        let shared = &*self.shared;
+        let Some(_) = &shared.tokens else { return false };
+        match status {
+            StatusCode::UNAUTHORIZED => shared.scheme.has_codes_in_body() || shared.options.reads_codes,
+            status => shared.options.reads_codes && !status.is_informational(),
+        }
+    }
+
+    fn is_refused(&self, answer: &ApiAnswer<'_>) -> bool {
+        let shared = &*self.shared;
+        if shared.tokens.is_none() {
+            return false;
+        }
+        if let Some(refused_when) = &shared.refused_when {
+            return refused_when(answer);
+        }
+        match answer.status {
+            StatusCode::UNAUTHORIZED => shared.scheme.error_kind(answer).is_none_or(|kind| kind == ErrorKind::TokenRefused),
+            _ => shared.options.reads_codes && shared.scheme.error_kind(answer) == Some(ErrorKind::TokenRefused),
+        }
+    }
+
+    fn invalidate(&self, token: &Token) {
+        if let Some(tokens) = &self.shared.tokens {
+            tokens.invalidate(token);
+        }
+    }
+
+    fn may_resend(&self, method: &Method) -> bool {
+        self.shared.tokens.is_some()
+            && match self.shared.options.resend {
+                ResendPolicy::AnyMethod => true,
+                ResendPolicy::Idempotent => method.is_idempotent(),
+                ResendPolicy::Never => false,
+            }
+    }
+
+    fn covers_body(&self) -> bool {
+        self.shared.scheme.covers_body()
+    }
+
+    fn longest_body(&self) -> usize {
+        self.shared.options.longest_body
+    }
+
+    fn guard(&self, target: Result<Target<'_>, AuthorizeFault>, headers: &HeaderMap) -> Result<(), Error> {
+        if !self.shared.scheme.headers().iter().any(|name| headers.contains_key(name)) {
+            return Ok(());
+        }
+        let target = target.map_err(|fault| self.shared.error(fault))?;
+        let fault = if !target.is_any_of(&self.shared.origins) {
+            AuthorizeFault::OtherOrigin { origin: target.origin() }
+        } else if !target.agrees_with_host_header(headers) {
+            AuthorizeFault::HostDiffers
+        } else {
+            return Ok(());
+        };
+        Err(self.shared.error(fault))
+    }
+
+    fn unauthorizable(&self, fault: AuthorizeFault) -> Error {
+        self.shared.error(fault)
+    }
+}
+
+impl<P, S> Clone for Authorizer<P, S> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<P, S: AuthScheme> fmt::Debug for Authorizer<P, S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Authorizer")
+            .field("provider", &self.shared.scheme.provider())
+            .field("origins", &self.shared.origins)
+            .field("options", &self.shared.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Gives no token: the provider of an authoriser that signs requests without one. There is no value of it.
+#[derive(Clone, Copy, Debug)]
+pub enum NoTokens {}
+
+impl TokenProvider for NoTokens {
+    fn token<'this, 'future>(&'this self) -> Pin<Box<dyn Future<Output = Result<Token, Error>> + Send + 'future>>
+    where
+        'this: 'future,
+        Self: 'future,
+    {
+        match *self {}
+    }
+
+    fn invalidate(&self, _rejected: &Token) {
+        match *self {}
+    }
+}
+
+/// Builds an [`Authorizer`]. At least one origin is needed.
+#[must_use = "end it with `build`"]
+pub struct AuthorizerBuilder<P, S> {
+    tokens: Option<P>,
+    scheme: S,
+    origins: Vec<Origin>,
+    check: SettingsCheck,
+    options: Options,
+    refused_when: Option<RefusedWhen>,
+    clock: Arc<dyn Clock>,
+}
+
+impl<P: TokenProvider + 'static, S: AuthScheme> AuthorizerBuilder<P, S> {
+    fn new(tokens: Option<P>, scheme: S) -> Self {
+        Self {
+            tokens,
+            check: SettingsCheck::new(scheme.provider()),
+            scheme,
+            origins: Vec::new(),
+            options: Options {
+                patience: Duration::from_secs(30),
+                takes: Duration::ZERO,
+                longest_body: 1024 * 1024,
+                resend: ResendPolicy::default(),
+                reads_codes: false,
+            },
+            refused_when: None,
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Allows requests to one more origin, as `https://api.example:8443`: `https`, or `http` to this machine.
+    pub fn origin(mut self, origin: &str) -> Self {
+        let fix = "write it as `https://service.example`";
+        if let Some(base) = self.check.base_url("origin", Some(origin), fix) {
+            if base.path().is_empty() {
+                return self.allow(Origin::of(&base));
+            }
+            self.check.fault("origin", "has a path", "leave the path out: a token is for a whole origin");
+        }
+        self
+    }
+
+    /// Allows requests to one more origin.
+    pub fn allow(mut self, origin: Origin) -> Self {
+        self.origins.push(origin);
+        self
+    }
+
+    /// How long a request waits for a token at most; 30 seconds unless set.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.options.patience = patience;
+        self
+    }
+
+    /// How long requests take: a token that would be over before is not attached, and a new one is asked for. Zero unless set; a single request can say otherwise.
+    pub fn takes(mut self, takes: Duration) -> Self {
+        self.options.takes = takes;
+        self
+    }
+
+    /// The longest body, in bytes, that is signed or kept so that it can be sent again; 1 MiB unless set. A longer one is an error where the signature covers it, and else is sent once.
+    pub fn longest_body(mut self, bytes: usize) -> Self {
+        self.options.longest_body = bytes;
+        self
+    }
+
+    /// Which requests are sent once more after their token was refused; any unless set.
+    pub fn resend(mut self, policy: ResendPolicy) -> Self {
+        self.options.resend = policy;
+        self
+    }
+
+    /// Looks for the service's codes in answers of any status: some come with 200 or 400. The first 4 KiB of every answer are then read before it is given out.
+    ///
+    /// Off unless set: then only the body of a 401 is looked at.
+    pub fn read_codes(mut self, read: bool) -> Self {
+        self.options.reads_codes = read;
+        self
+    }
+
+    /// Tells by another rule whether an answer refuses the token: for a gRPC service, `answer.headers.get("grpc-status").is_some_and(|status| status == "16")`.
+    ///
+    /// The body of a 401 is there for services whose codes stand in it, that of other answers with [`read_codes`](Self::read_codes).
+    pub fn refused_when(mut self, rule: impl Fn(&ApiAnswer<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.refused_when = Some(Box::new(rule));
+        self
+    }
+
+    /// Tells the time by another clock.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Builds the authoriser.
+    ///
+    /// # Errors
+    ///
+    /// An origin is wrong, or there is none: the error names all faults.
+    pub fn build(mut self) -> Result<Authorizer<P, S>, SettingsError> {
+        if self.origins.is_empty() {
+            self.check.fault("origin", "is missing", "name the origins that the token is for, as `https://service.example`");
+        }
+        let shared = Shared {
+            tokens: self.tokens,
+            scheme: self.scheme,
+            origins: self.origins,
+            options: self.options,
+            refused_when: self.refused_when,
+            clock: self.clock,
+        };
+        self.check.finish(Some(Authorizer { shared: Arc::new(shared) }))
+    }
+}
+
+impl<P, S> fmt::Debug for AuthorizerBuilder<P, S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("AuthorizerBuilder")
+            .field("origins", &self.origins)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
