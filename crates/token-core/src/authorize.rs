@@ -225,6 +225,13 @@ pub trait Authorize: Send + Sync + sealed::Sealed {
     /// Tells the provider that the API refused `token`.
     fn invalidate(&self, token: &Token);
 
+    /// Tells the provider that the API refused `refused`, and gives the token to send the request with once more; `None` if it gives that very one again.
+    ///
+    /// # Errors
+    ///
+    /// As with [`token`](Self::token).
+    async fn token_after(&self, refused: &Token, takes: Option<Duration>) -> Result<Option<Token>, Error>;
+
     /// Whether a request with this method is sent once more after its token was refused.
     fn may_resend(&self, method: &Method) -> bool;
 
@@ -312,6 +319,12 @@ impl<P: TokenProvider + 'static, S: AuthScheme> Authorize for Authorizer<P, S> {
         if let Some(tokens) = &self.shared.tokens {
             tokens.invalidate(token);
         }
+    }
+
+    async fn token_after(&self, refused: &Token, takes: Option<Duration>) -> Result<Option<Token>, Error> {
+        self.invalidate(refused);
+        let token = self.token(takes).await?;
+        Ok(token.filter(|token| !token.has_same_access_token(refused)))
     }
 
     fn may_resend(&self, method: &Method) -> bool {

@@ -1,0 +1,155 @@
+//! A middleware of reqwest-middleware.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::{Extensions, HeaderMap};
+use reqwest::{Body, Client, ClientBuilder, Request, Response, ResponseBuilderExt as _};
+use reqwest_middleware::{Error as MiddlewareError, Middleware, Next};
+use token_core::{ANSWER_BYTES, ApiAnswer, ApiBody, ApiRequest, Authorize, AuthorizeFault, Error, Target};
+
+use crate::attempt::{attach_again, takes, token_after};
+use crate::peek::Peeked;
+
+/// Gives every request of a client its token.
+///
+/// Add it last: what tries again belongs outside, so that each try is signed anew. A request can say how long it takes: `.with_extension(Takes(...))`.
+///
+/// A request that is not sent fails with [`reqwest_middleware::Error::Middleware`], in which [`token_core::Error`] is found by `downcast_ref`.
+///
+/// ```
+/// use token_core::Authorize;
+/// use token_middleware::TokenMiddleware;
+///
+/// # fn example(authorizer: impl Authorize + 'static) -> reqwest::Result<()> {
+/// let (client, tokens) = TokenMiddleware::with_client(authorizer, reqwest::Client::builder())?;
+/// let client = reqwest_middleware::ClientBuilder::new(client).with(tokens).build();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct TokenMiddleware {
+    authorizer: Arc<dyn Authorize>,
+}
+
+impl TokenMiddleware {
+    /// The middleware, and the client to use it with: as `client` says, but without redirects.
+    ///
+    /// reqwest follows redirects below every middleware. To another host it takes `Authorization` along no more, but every other header: a signature, a client id.
+    /// So an answer that redirects comes to the caller, who may send a request there, which is checked like any other.
+    ///
+    /// # Errors
+    ///
+    /// The client cannot be built.
+    pub fn with_client(authorizer: impl Authorize + 'static, client: ClientBuilder) -> reqwest::Result<(Client, Self)> {
+        let client = client.redirect(reqwest::redirect::Policy::none()).build()?;
+        Ok((client, Self::for_client_without_redirects(authorizer)))
+    }
+
+    /// The middleware for a client that follows no redirects: build it with `redirect(Policy::none())`, or it takes signatures wherever an answer says.
+    #[must_use]
+    pub fn for_client_without_redirects(authorizer: impl Authorize + 'static) -> Self {
+        Self { authorizer: Arc::new(authorizer) }
+    }
+
+    /// What of `request` matters for authorising it, beside its headers.
+    fn describe<'a>(&self, request: &'a Request) -> Result<ApiRequest<'a>, Error> {
+        let url = request.url();
+        let target = if url.username().is_empty() && url.password().is_none() {
+            Target::new(url.scheme(), url.host_str().unwrap_or_default(), url.port(), url.path())
+        } else {
+            Err(AuthorizeFault::UserInfo)
+        };
+        let target = target.map_err(|fault| self.authorizer.unauthorizable(fault))?;
+        let body = match request.body().map(Body::as_bytes) {
+            None => ApiBody::Bytes(&[]),
+            Some(Some(bytes)) => ApiBody::Bytes(bytes),
+            Some(None) => ApiBody::Stream,
+        };
+        Ok(ApiRequest { method: request.method(), target, body })
+    }
+
+    /// The answer with as much of its body read as it takes to tell, and whether it refuses the token.
+    async fn read(&self, answer: Response) -> (Response, bool) {
+        let refuses = |status, headers: &HeaderMap, body: &[u8]| {
+            let body = body.get(..ANSWER_BYTES).unwrap_or(body);
+            self.authorizer.is_refused(&ApiAnswer { status, headers, body })
+        };
+        if !self.authorizer.wants_body_of(answer.status()) {
+            let is_refused = refuses(answer.status(), answer.headers(), &[]);
+            return (answer, is_refused);
+        }
+        let url = answer.url().clone();
+        let (mut parts, body) = http::Response::<Body>::from(answer).into_parts();
+        let mut body = Peeked::unread(body);
+        body.fill(ANSWER_BYTES).await;
+        let is_refused = refuses(parts.status, &parts.headers, body.read());
+        // The URL goes by an extension of reqwest's own.
+        if let Ok(with_url) = http::Response::builder().url(url).body(()) {
+            parts.extensions.extend(with_url.into_parts().0.extensions);
+        }
+        (Response::from(http::Response::from_parts(parts, Body::wrap(body))), is_refused)
+    }
+}
+
+impl fmt::Debug for TokenMiddleware {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("TokenMiddleware").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Middleware for TokenMiddleware {
+    async fn handle(
+        &self,
+        mut request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response, MiddlewareError> {
+        let authorizer = &*self.authorizer;
+        let takes = takes(extensions);
+        let described = self.describe(&request).map_err(MiddlewareError::middleware)?;
+        authorizer.check(&described, request.headers()).map_err(MiddlewareError::middleware)?;
+        let token = match authorizer.try_token(takes) {
+            Some(token) => token,
+            None => authorizer.token(takes).await.map_err(MiddlewareError::middleware)?,
+        };
+        let is_short = matches!(described.body, ApiBody::Bytes(bytes) if bytes.len() <= authorizer.longest_body());
+        let copy =
+            if token.is_some() && is_short && authorizer.may_resend(request.method()) { request.try_clone() } else { None };
+        let mut headers = std::mem::take(request.headers_mut());
+        let attached = self.describe(&request).and_then(|request| authorizer.attach(&request, token.as_ref(), &mut headers));
+        attached.map_err(MiddlewareError::middleware)?;
+        *request.headers_mut() = headers;
+
+        let first = next.clone().run(request, extensions).await?;
+        let Some(token) = token else { return Ok(first) };
+        let (mut first, is_refused) = self.read(first).await;
+        if !is_refused {
+            return Ok(first);
+        }
+        let Some(mut request) = copy else {
+            authorizer.invalidate(&token);
+            return Ok(first);
+        };
+        let again = match token_after(authorizer, &token, takes).await {
+            Ok(token) => {
+                let mut headers = std::mem::take(request.headers_mut());
+                let described = self.describe(&request).map_err(MiddlewareError::middleware)?;
+                let attached = attach_again(authorizer, &described, &token, &mut headers);
+                *request.headers_mut() = headers;
+                attached
+            }
+            Err(why) => Err(why),
+        };
+        if let Err(why) = again {
+            if let Some(why) = why {
+                first.extensions_mut().insert(why);
+            }
+            return Ok(first);
+        }
+        let (second, is_refused) = self.read(next.run(request, extensions).await?).await;
+        Ok(if is_refused { first } else { second })
+    }
+}
