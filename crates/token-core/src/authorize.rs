@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use http::{HeaderMap, Method, StatusCode};
 
 pub use self::fault::AuthorizeFault;
-pub use self::scheme::{ANSWER_BYTES, ApiAnswer, ApiBody, ApiRequest, AuthScheme, BearerScheme, bearer_challenge};
+pub use self::scheme::{ANSWER_BYTES, ApiAnswer, ApiBody, ApiRequest, AuthScheme, BearerScheme, OneReading, bearer_challenge};
 pub use self::target::{Origin, Target};
 use crate::cache::{caught, within};
 use crate::clock::{Clock, SystemClock};
@@ -129,9 +129,9 @@ impl<P: TokenProvider + 'static, S: AuthScheme> Authorizer<P, S> {
     ///
     /// [`ErrorKind::Unauthorizable`], with an [`AuthorizeFault`] as its cause, or what kept the provider from giving a token in time. Do not send the request.
     pub async fn authorize(&self, request: &ApiRequest<'_>, headers: &mut HeaderMap) -> Result<Option<Token>, Error> {
-        self.check(request, headers)?;
+        let checked = self.check(request, headers)?;
         let token = self.token(None).await?;
-        self.attach(request, token.as_ref(), headers)?;
+        self.attach_checked(checked, request, token.as_ref(), headers)?;
         Ok(token)
     }
 }
@@ -158,15 +158,19 @@ impl<P: TokenProvider, S: AuthScheme> Shared<P, S> {
         if let Some(name) = self.scheme.headers().iter().find(|name| headers.contains_key(*name)) {
             return Some(AuthorizeFault::HeaderSet { name: name.clone() });
         }
-        if self.scheme.covers_body() {
-            let limit = self.options.longest_body;
-            return match request.body {
-                ApiBody::Bytes(bytes) if bytes.len() <= limit => None,
-                ApiBody::Bytes(_) => Some(AuthorizeFault::BodyTooLong { limit }),
-                ApiBody::Stream => Some(AuthorizeFault::BodyUnread),
-            };
+        self.body_fault(request.body)
+    }
+
+    fn body_fault(&self, body: ApiBody<'_>) -> Option<AuthorizeFault> {
+        if !self.scheme.covers_body() {
+            return None;
         }
-        None
+        let limit = self.options.longest_body;
+        match body {
+            ApiBody::Bytes(bytes) if bytes.len() <= limit => None,
+            ApiBody::Bytes(_) => Some(AuthorizeFault::BodyTooLong { limit }),
+            ApiBody::Stream => Some(AuthorizeFault::BodyUnread),
+        }
     }
 
     /// The token, if it lives long enough; one whose lifetime nobody knows does.
@@ -194,7 +198,7 @@ pub trait Authorize: Send + Sync + sealed::Sealed {
     /// # Errors
     ///
     /// [`ErrorKind::Unauthorizable`].
-    fn check(&self, request: &ApiRequest<'_>, headers: &HeaderMap) -> Result<(), Error>;
+    fn check(&self, request: &ApiRequest<'_>, headers: &HeaderMap) -> Result<Checked, Error>;
 
     /// The token for a request that takes as long as `takes` says (`None`: as the authoriser was told), if there is one at hand. The inner `None`: none is used.
     fn try_token(&self, takes: Option<Duration>) -> Option<Option<Token>>;
@@ -212,6 +216,19 @@ pub trait Authorize: Send + Sync + sealed::Sealed {
     ///
     /// [`ErrorKind::Unauthorizable`]: do not send the request.
     fn attach(&self, request: &ApiRequest<'_>, token: Option<&Token>, headers: &mut HeaderMap) -> Result<(), Error>;
+
+    /// As [`attach`](Self::attach), of a request that passed the check a moment ago and is the same but for its body, which was not read then.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    fn attach_checked(
+        &self,
+        checked: Checked,
+        request: &ApiRequest<'_>,
+        token: Option<&Token>,
+        headers: &mut HeaderMap,
+    ) -> Result<(), Error>;
 
     /// Whether [`is_refused`](Self::is_refused) wants the first [`ANSWER_BYTES`] of the body of an answer with this status.
     fn wants_body_of(&self, status: StatusCode) -> bool;
@@ -252,6 +269,10 @@ pub trait Authorize: Send + Sync + sealed::Sealed {
     fn unauthorizable(&self, fault: AuthorizeFault) -> Error;
 }
 
+/// That a request passed [`Authorize::check`].
+#[derive(Debug)]
+pub struct Checked(());
+
 mod sealed {
     pub trait Sealed {}
 
@@ -260,9 +281,9 @@ mod sealed {
 
 #[async_trait]
 impl<P: TokenProvider + 'static, S: AuthScheme> Authorize for Authorizer<P, S> {
-    fn check(&self, request: &ApiRequest<'_>, headers: &HeaderMap) -> Result<(), Error> {
+    fn check(&self, request: &ApiRequest<'_>, headers: &HeaderMap) -> Result<Checked, Error> {
         match self.shared.fault(request, headers) {
-            None => Ok(()),
+            None => Ok(Checked(())),
             Some(fault) => Err(self.shared.error(fault)),
         }
     }
@@ -282,14 +303,28 @@ impl<P: TokenProvider + 'static, S: AuthScheme> Authorize for Authorizer<P, S> {
     }
 
     fn attach(&self, request: &ApiRequest<'_>, token: Option<&Token>, headers: &mut HeaderMap) -> Result<(), Error> {
+        let checked = self.check(request, headers)?;
+        self.attach_checked(checked, request, token, headers)
+    }
+
+    fn attach_checked(
+        &self,
+        _: Checked,
+        request: &ApiRequest<'_>,
+        token: Option<&Token>,
+        headers: &mut HeaderMap,
+    ) -> Result<(), Error> {
         let shared = &*self.shared;
-        self.check(request, headers)?;
         if token.is_none() && shared.tokens.is_some() {
             let error = Error::new(shared.scheme.provider(), ErrorKind::Internal, Remedy::FixProgram);
             return Err(error.with_message("the request was given no token"));
         }
-        let now = shared.clock.now();
-        shared.scheme.apply(request, token, &now, headers).map_err(|fault| shared.error(fault))
+        let reading = OneReading::of(&*shared.clock);
+        let applied = match shared.body_fault(request.body) {
+            None => shared.scheme.apply(request, token, &reading, headers),
+            Some(fault) => Err(fault),
+        };
+        applied.map_err(|fault| shared.error(fault))
     }
 
     fn wants_body_of(&self, status: StatusCode) -> bool {

@@ -88,7 +88,7 @@ mod url;
 pub use assembly::Assembly;
 pub use authorize::{
     ANSWER_BYTES, ApiAnswer, ApiBody, ApiRequest, AuthScheme, Authorize, AuthorizeFault, Authorizer, AuthorizerBuilder, Bearer,
-    BearerScheme, NoTokens, Origin, ResendPolicy, Target, bearer_challenge,
+    BearerScheme, Checked, NoTokens, OneReading, Origin, ResendPolicy, Target, bearer_challenge,
 };
 #[cfg(token_core_shuttle)]
 pub use cache::Runtime;

@@ -44,10 +44,10 @@ where
     let (method, uri) = (parts.method.clone(), parts.uri.clone());
     let target = Target::of_uri(&uri).map_err(|fault| authorizer.unauthorizable(fault))?;
     let described = ApiRequest { method: &method, target, body: ApiBody::Bytes(&body) };
-    authorizer.check(&described, &parts.headers)?;
+    let checked = authorizer.check(&described, &parts.headers)?;
     let token = authorizer.token(takes).await?;
     let copy = authorizer.may_resend(&method).then(|| parts.clone());
-    authorizer.attach(&described, token.as_ref(), &mut parts.headers)?;
+    authorizer.attach_checked(checked, &described, token.as_ref(), &mut parts.headers)?;
     let mut first = send(Request::from_parts(parts, body.clone())).await.map_err(SendError::Send)?;
 
     let Some(token) = token.filter(|_| is_refused(authorizer, &first)) else { return Ok(first) };

@@ -110,7 +110,7 @@ impl Middleware for TokenMiddleware {
         let authorizer = &*self.authorizer;
         let takes = takes(extensions);
         let described = self.describe(&request).map_err(MiddlewareError::middleware)?;
-        authorizer.check(&described, request.headers()).map_err(MiddlewareError::middleware)?;
+        let checked = authorizer.check(&described, request.headers()).map_err(MiddlewareError::middleware)?;
         let token = match authorizer.try_token(takes) {
             Some(token) => token,
             None => authorizer.token(takes).await.map_err(MiddlewareError::middleware)?,
@@ -119,7 +119,9 @@ impl Middleware for TokenMiddleware {
         let copy =
             if token.is_some() && is_short && authorizer.may_resend(request.method()) { request.try_clone() } else { None };
         let mut headers = std::mem::take(request.headers_mut());
-        let attached = self.describe(&request).and_then(|request| authorizer.attach(&request, token.as_ref(), &mut headers));
+        let attached = self
+            .describe(&request)
+            .and_then(|request| authorizer.attach_checked(checked, &request, token.as_ref(), &mut headers));
         attached.map_err(MiddlewareError::middleware)?;
         *request.headers_mut() = headers;
 

@@ -8,13 +8,12 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, Uri, request};
+use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use token_core::{ANSWER_BYTES, ApiAnswer, ApiBody, ApiRequest, Authorize, AuthorizeFault, Error, Target, Token};
+use token_core::{ANSWER_BYTES, ApiAnswer, ApiBody, ApiRequest, Authorize, AuthorizeFault, Checked, Error, Target, Token};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -60,8 +59,8 @@ impl<S: Clone> Layer<S> for TokenLayer {
     type Service = TokenService<S>;
 
     fn layer(&self, inner: S) -> TokenService<S> {
-        let spare = Arc::new(Mutex::new(inner.clone()));
-        TokenService { inner, spare, authorizer: Arc::clone(&self.authorizer) }
+        let shared = Shared { authorizer: Arc::clone(&self.authorizer), spare: Mutex::new(inner.clone()) };
+        TokenService { inner, shared: Arc::new(shared) }
     }
 }
 
@@ -69,9 +68,14 @@ impl<S: Clone> Layer<S> for TokenLayer {
 #[derive(Clone)]
 pub struct TokenService<S> {
     inner: S,
-    /// For the few requests that are sent again: a clone for each request would cost every one of them.
-    spare: Arc<Mutex<S>>,
+    shared: Arc<Shared<S>>,
+}
+
+/// Behind one pointer, which is all that a request takes along.
+struct Shared<S> {
     authorizer: Arc<dyn Authorize>,
+    /// For the few requests that are sent again: a clone for each request would cost every one of them.
+    spare: Mutex<S>,
 }
 
 impl<S> fmt::Debug for TokenService<S> {
@@ -99,141 +103,134 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> TokenFuture<S, B, R> {
-        let state = match Call::new(Arc::clone(&self.authorizer), request).begin() {
-            Begun::Failed(error) => State::Failed { error: Some(error) },
-            Begun::Ready(request, sent) => {
-                let spare = Arc::clone(&self.spare);
-                State::Sending { sending: self.inner.call(request), sent: Some((sent, spare)) }
+        let mut request = request.map(Peeked::unread);
+        let state = match begin(&*self.shared.authorizer, &mut request) {
+            Err(error) => State::Failed { error: Some(error) },
+            Ok(Begun::Ready(sent)) => {
+                let sending = self.inner.call(request);
+                State::Sending { sending, sent: Some((sent, Arc::clone(&self.shared))) }
             }
-            Begun::Waiting(call) => {
+            Ok(Begun::Waiting(checked)) => {
                 // The one that was found ready goes along, and a clone takes its place.
                 let clone = self.inner.clone();
                 let ready = std::mem::replace(&mut self.inner, clone);
-                State::Waiting { waiting: Box::pin(wait(*call, ready, Arc::clone(&self.spare))) }
+                State::Waiting { waiting: Box::pin(wait(checked, request, ready, Arc::clone(&self.shared))) }
             }
         };
         TokenFuture { state, body: PhantomData }
     }
 }
 
-/// A request on its way to be sent.
-struct Call<B: Body> {
-    authorizer: Arc<dyn Authorize>,
-    takes: Option<Duration>,
-    parts: request::Parts,
-    body: Peeked<B>,
-}
-
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the large one is the one of nearly every request, and a box would be an allocation"
-)]
-enum Begun<B: Body> {
-    Failed(BoxError),
-    Ready(Request<Peeked<B>>, Sent),
+/// How far a request has come without waiting.
+#[expect(clippy::large_enum_variant, reason = "the large one is that of nearly every request, and a box would be an allocation")]
+enum Begun {
+    /// It has its token.
+    Ready(Sent),
     /// For its body or its token.
-    Waiting(Box<Call<B>>),
+    Waiting(Checked),
 }
 
 /// What is kept of a request that was sent.
 struct Sent {
-    authorizer: Arc<dyn Authorize>,
-    takes: Option<Duration>,
     token: Option<Token>,
     copy: Option<Copy>,
 }
 
 /// For a second try.
 struct Copy {
-    parts: request::Parts,
+    request: Request<()>,
     data: Bytes,
     trailers: Option<Box<HeaderMap>>,
 }
 
-impl<B> Call<B>
+/// Goes as far as it can be gone without waiting.
+fn begin<B>(authorizer: &dyn Authorize, request: &mut Request<Peeked<B>>) -> Result<Begun, BoxError>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
-    fn new(authorizer: Arc<dyn Authorize>, request: Request<B>) -> Self {
-        let (parts, body) = request.into_parts();
-        Self { takes: takes(&parts.extensions), authorizer, parts, body: Peeked::unread(body) }
+    let checked = check(authorizer, request)?;
+    // Whoever has to wait polls again, with a waker that wakes.
+    if poll_body(authorizer, request, &mut Context::from_waker(Waker::noop())).is_pending() {
+        return Ok(Begun::Waiting(checked));
     }
+    match authorizer.try_token(takes(request.extensions())) {
+        None => Ok(Begun::Waiting(checked)),
+        Some(token) => attach(authorizer, checked, request, token).map(Begun::Ready),
+    }
+}
 
-    /// Goes as far as it can be gone without waiting.
-    fn begin(mut self) -> Begun<B> {
-        if let Err(error) = self.check() {
-            return Begun::Failed(error.into());
-        }
-        // Whoever has to wait polls again, with a waker that wakes.
-        if self.poll_body(&mut Context::from_waker(Waker::noop())).is_pending() {
-            return Begun::Waiting(Box::new(self));
-        }
-        match self.authorizer.try_token(self.takes) {
-            None => Begun::Waiting(Box::new(self)),
-            Some(token) => match self.attach(token) {
-                Ok((request, sent)) => Begun::Ready(request, sent),
-                Err(error) => Begun::Failed(error),
-            },
-        }
+/// All that can be known before body and token are there.
+fn check<B>(authorizer: &dyn Authorize, request: &Request<Peeked<B>>) -> Result<Checked, Error>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let described = describe(authorizer, request.method(), request.uri(), ApiBody::Bytes(&[]))?;
+    let checked = authorizer.check(&described, request.headers())?;
+    if authorizer.covers_body() && !is_short(authorizer, request.body()) {
+        let fault = match request.body().size_hint().exact() {
+            Some(_) => AuthorizeFault::BodyTooLong { limit: authorizer.longest_body() },
+            None => AuthorizeFault::BodyUnread,
+        };
+        return Err(authorizer.unauthorizable(fault));
     }
+    Ok(checked)
+}
 
-    /// All that can be known before body and token are there.
-    fn check(&self) -> Result<(), Error> {
-        let authorizer = &*self.authorizer;
-        authorizer.check(&self.describe(ApiBody::Bytes(&[]))?, &self.parts.headers)?;
-        if authorizer.covers_body() && !self.is_short() {
-            let fault = match self.body.size_hint().exact() {
-                Some(_) => AuthorizeFault::BodyTooLong { limit: authorizer.longest_body() },
-                None => AuthorizeFault::BodyUnread,
-            };
-            return Err(authorizer.unauthorizable(fault));
+/// Whether the body is known to be no longer than the limit.
+fn is_short(authorizer: &dyn Authorize, body: &impl Body) -> bool {
+    let limit = u64::try_from(authorizer.longest_body()).unwrap_or(u64::MAX);
+    body.size_hint().exact().is_some_and(|size| size <= limit)
+}
+
+/// Reads the body where it is to be signed or kept, and is not too long for that.
+fn poll_body<B>(authorizer: &dyn Authorize, request: &mut Request<Peeked<B>>, context: &mut Context<'_>) -> Poll<()>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let is_wanted = authorizer.covers_body() || authorizer.may_resend(request.method());
+    if is_wanted && is_short(authorizer, request.body()) {
+        return request.body_mut().poll_read(context, authorizer.longest_body());
+    }
+    Poll::Ready(())
+}
+
+fn attach<B>(
+    authorizer: &dyn Authorize,
+    checked: Checked,
+    request: &mut Request<Peeked<B>>,
+    token: Option<Token>,
+) -> Result<Sent, BoxError>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    let whole = request.body().to_whole();
+    if whole.is_none() && authorizer.covers_body() {
+        // It was not longer than it said, so reading it failed.
+        if let Some(error) = request.body_mut().take_error() {
+            return Err(error.into());
         }
-        Ok(())
     }
+    let may_resend = token.is_some() && whole.is_some() && authorizer.may_resend(request.method());
+    let copy = may_resend.then(|| copy_of(request));
+    let mut headers = std::mem::take(request.headers_mut());
+    let body = whole.as_ref().map_or(ApiBody::Stream, |(data, _)| ApiBody::Bytes(data));
+    let described = describe(authorizer, request.method(), request.uri(), body)?;
+    authorizer.attach_checked(checked, &described, token.as_ref(), &mut headers)?;
+    *request.headers_mut() = headers;
+    let copy = copy.zip(whole).map(|(request, (data, trailers))| Copy { request, data, trailers });
+    Ok(Sent { token, copy })
+}
 
-    fn describe<'a>(&'a self, body: ApiBody<'a>) -> Result<ApiRequest<'a>, Error> {
-        describe(&*self.authorizer, &self.parts.method, &self.parts.uri, body)
-    }
-
-    /// Whether the body is known to be no longer than the limit.
-    fn is_short(&self) -> bool {
-        let limit = u64::try_from(self.authorizer.longest_body()).unwrap_or(u64::MAX);
-        self.body.size_hint().exact().is_some_and(|size| size <= limit)
-    }
-
-    /// Reads the body where it is to be signed or kept, and is not too long for that.
-    fn poll_body(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let is_wanted = self.authorizer.covers_body() || self.authorizer.may_resend(&self.parts.method);
-        if is_wanted && self.is_short() {
-            return self.body.poll_read(context, self.authorizer.longest_body());
-        }
-        Poll::Ready(())
-    }
-
-    fn attach(mut self, token: Option<Token>) -> Result<(Request<Peeked<B>>, Sent), BoxError> {
-        let authorizer = self.authorizer;
-        let whole = self.body.to_whole();
-        if whole.is_none() && authorizer.covers_body() {
-            // It was not longer than it said, so reading it failed.
-            if let Some(error) = self.body.take_error() {
-                return Err(error.into());
-            }
-        }
-        let mut headers = std::mem::take(&mut self.parts.headers);
-        let may_resend = token.is_some() && authorizer.may_resend(&self.parts.method);
-        let copied = (may_resend && whole.is_some()).then(|| headers.clone());
-        let body = whole.as_ref().map_or(ApiBody::Stream, |(data, _)| ApiBody::Bytes(data));
-        let described = describe(&*authorizer, &self.parts.method, &self.parts.uri, body)?;
-        authorizer.attach(&described, token.as_ref(), &mut headers)?;
-        let copy = copied.zip(whole).map(|(headers, (data, trailers))| {
-            let mut parts = self.parts.clone();
-            parts.headers = headers;
-            Copy { parts, data, trailers }
-        });
-        self.parts.headers = headers;
-        Ok((Request::from_parts(self.parts, self.body), Sent { authorizer, takes: self.takes, token, copy }))
-    }
+fn copy_of<B>(request: &Request<B>) -> Request<()> {
+    let mut copy = Request::new(());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    *copy.headers_mut() = request.headers().clone();
+    *copy.extensions_mut() = request.extensions().clone();
+    copy
 }
 
 fn describe<'a>(
@@ -247,7 +244,12 @@ fn describe<'a>(
 }
 
 /// The rest of a call that has to wait for its body or its token.
-async fn wait<S, B, R>(mut call: Call<B>, mut ready: S, spare: Arc<Mutex<S>>) -> Result<Response<Peeked<R>>, BoxError>
+async fn wait<S, B, R>(
+    checked: Checked,
+    mut request: Request<Peeked<B>>,
+    mut ready: S,
+    shared: Arc<Shared<S>>,
+) -> Result<Response<Peeked<R>>, BoxError>
 where
     S: Service<Request<Peeked<B>>, Response = Response<R>> + Clone,
     S::Error: Into<BoxError>,
@@ -255,62 +257,65 @@ where
     B::Error: Into<BoxError>,
     R: Body<Data = Bytes> + Unpin,
 {
-    poll_fn(|context| call.poll_body(context)).await;
-    let token = call.authorizer.token(call.takes).await?;
-    let (request, sent) = call.attach(token)?;
+    let authorizer = &*shared.authorizer;
+    poll_fn(|context| poll_body(authorizer, &mut request, context)).await;
+    let token = authorizer.token(takes(request.extensions())).await?;
+    let sent = attach(authorizer, checked, &mut request, token)?;
     let response = ready.call(request).await.map_err(Into::into)?;
-    match sent.refused_at_once(&response) {
+    match sent.refused_at_once(authorizer, &response) {
         Some(false) => Ok(response.map(Peeked::unread)),
-        _ => look(sent, response, spare).await,
+        _ => look(sent, response, shared).await,
     }
 }
 
 impl Sent {
     /// Whether the answer refuses the token, if that can be told without its body.
-    fn refused_at_once<R>(&self, answer: &Response<R>) -> Option<bool> {
+    fn refused_at_once<R>(&self, authorizer: &dyn Authorize, answer: &Response<R>) -> Option<bool> {
         match &self.token {
             None => Some(false),
-            Some(_) if self.authorizer.wants_body_of(answer.status()) => None,
-            Some(_) => Some(self.is_refused(answer, &[])),
+            Some(_) if authorizer.wants_body_of(answer.status()) => None,
+            Some(_) => Some(is_refused(authorizer, answer, &[])),
         }
-    }
-
-    fn is_refused<R>(&self, answer: &Response<R>, body: &[u8]) -> bool {
-        let body = body.get(..ANSWER_BYTES).unwrap_or(body);
-        self.authorizer.is_refused(&ApiAnswer { status: answer.status(), headers: answer.headers(), body })
-    }
-
-    /// The answer with as much of its body read as it takes to tell, and whether it refuses the token.
-    async fn read<R: Body<Data = Bytes> + Unpin>(&self, answer: Response<R>) -> (Response<Peeked<R>>, bool) {
-        let mut answer = answer.map(Peeked::unread);
-        if self.authorizer.wants_body_of(answer.status()) {
-            answer.body_mut().fill(ANSWER_BYTES).await;
-        }
-        let is_refused = self.is_refused(&answer, answer.body().read());
-        (answer, is_refused)
     }
 }
 
+fn is_refused<R>(authorizer: &dyn Authorize, answer: &Response<R>, body: &[u8]) -> bool {
+    let body = body.get(..ANSWER_BYTES).unwrap_or(body);
+    authorizer.is_refused(&ApiAnswer { status: answer.status(), headers: answer.headers(), body })
+}
+
+/// The answer with as much of its body read as it takes to tell, and whether it refuses the token.
+async fn read<R: Body<Data = Bytes> + Unpin>(authorizer: &dyn Authorize, answer: Response<R>) -> (Response<Peeked<R>>, bool) {
+    let mut answer = answer.map(Peeked::unread);
+    if authorizer.wants_body_of(answer.status()) {
+        answer.body_mut().fill(ANSWER_BYTES).await;
+    }
+    let is_refused = is_refused(authorizer, &answer, answer.body().read());
+    (answer, is_refused)
+}
+
 /// Looks at an answer that may refuse the token, and sends the request once more if it does.
-async fn look<S, B, R>(mut sent: Sent, answer: Response<R>, spare: Arc<Mutex<S>>) -> Result<Response<Peeked<R>>, BoxError>
+async fn look<S, B, R>(sent: Sent, answer: Response<R>, shared: Arc<Shared<S>>) -> Result<Response<Peeked<R>>, BoxError>
 where
     S: Service<Request<Peeked<B>>, Response = Response<R>> + Clone,
     S::Error: Into<BoxError>,
     B: Body<Data = Bytes> + Unpin,
     R: Body<Data = Bytes> + Unpin,
 {
-    let (mut first, is_refused) = sent.read(answer).await;
-    let (copy, token) = (sent.copy.take(), sent.token.take());
-    let Some(refused) = token.filter(|_| is_refused) else { return Ok(first) };
-    let Some(copy) = copy else {
-        sent.authorizer.invalidate(&refused);
+    let authorizer = &*shared.authorizer;
+    let (mut first, is_refused) = read(authorizer, answer).await;
+    let Some(refused) = sent.token.filter(|_| is_refused) else { return Ok(first) };
+    let Some(Copy { mut request, data, trailers }) = sent.copy else {
+        authorizer.invalidate(&refused);
         return Ok(first);
     };
-    let Copy { mut parts, data, trailers } = copy;
-    let again = match token_after(&*sent.authorizer, &refused, sent.takes).await {
+    let again = match token_after(authorizer, &refused, takes(request.extensions())).await {
         Ok(token) => {
-            let described = describe(&*sent.authorizer, &parts.method, &parts.uri, ApiBody::Bytes(&data))?;
-            attach_again(&*sent.authorizer, &described, &token, &mut parts.headers)
+            let mut headers = std::mem::take(request.headers_mut());
+            let described = describe(authorizer, request.method(), request.uri(), ApiBody::Bytes(&data))?;
+            let attached = attach_again(authorizer, &described, &token, &mut headers);
+            *request.headers_mut() = headers;
+            attached
         }
         Err(why) => Err(why),
     };
@@ -320,10 +325,10 @@ where
         }
         return Ok(first);
     }
-    let mut service = spare.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut service = shared.spare.lock().unwrap_or_else(PoisonError::into_inner).clone();
     poll_fn(|context| service.poll_ready(context)).await.map_err(Into::into)?;
-    let second = service.call(Request::from_parts(parts, Peeked::whole(data, trailers))).await.map_err(Into::into)?;
-    let (second, is_refused) = sent.read(second).await;
+    let second = service.call(request.map(|()| Peeked::whole(data, trailers))).await.map_err(Into::into)?;
+    let (second, is_refused) = read(authorizer, second).await;
     Ok(if is_refused { first } else { second })
 }
 
@@ -336,7 +341,7 @@ pin_project! {
         R: Body,
     {
         Failed { error: Option<BoxError> },
-        Sending { #[pin] sending: F, sent: Option<(Sent, Arc<Mutex<S>>)> },
+        Sending { #[pin] sending: F, sent: Option<(Sent, Arc<Shared<S>>)> },
         Waiting { waiting: Boxed<R> },
     }
 }
@@ -376,11 +381,12 @@ where
                 },
                 StateProjection::Sending { sending, sent } => {
                     let response = ready!(sending.poll(context)).map_err(Into::into)?;
-                    let Some((sent, spare)) = sent.take() else { return Poll::Pending };
-                    if sent.refused_at_once(&response) == Some(false) {
+                    let refused = sent.as_ref().and_then(|(sent, shared)| sent.refused_at_once(&*shared.authorizer, &response));
+                    if refused == Some(false) {
                         return Poll::Ready(Ok(response.map(Peeked::unread)));
                     }
-                    Box::pin(look(sent, response, spare))
+                    let Some((sent, shared)) = sent.take() else { return Poll::Pending };
+                    Box::pin(look(sent, response, shared))
                 }
                 StateProjection::Waiting { waiting } => return waiting.as_mut().poll(context),
             };

@@ -1,11 +1,13 @@
 //! What a service wants in a request, and how it says that it refuses a token.
 
+use std::cell::OnceCell;
+
 use http::header::{AUTHORIZATION, HeaderName, WWW_AUTHENTICATE};
 use http::{HeaderMap, Method, StatusCode};
 
 use super::fault::AuthorizeFault;
 use super::target::Target;
-use crate::clock::Moment;
+use crate::clock::{Clock, Moment};
 use crate::error::ErrorKind;
 use crate::token::Token;
 
@@ -18,6 +20,32 @@ pub struct ApiRequest<'a> {
     pub target: Target<'a>,
     /// The body.
     pub body: ApiBody<'a>,
+}
+
+/// The clock, read once: at the first question, and never again, so that all that is said of one request is said at one time.
+pub struct OneReading<'a> {
+    clock: &'a dyn Clock,
+    moment: OnceCell<Moment>,
+}
+
+impl<'a> OneReading<'a> {
+    /// Reads `clock` when it is asked.
+    #[must_use]
+    pub fn of(clock: &'a dyn Clock) -> Self {
+        Self { clock, moment: OnceCell::new() }
+    }
+
+    /// The reading.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        *self.moment.get_or_init(|| self.clock.now())
+    }
+}
+
+impl std::fmt::Debug for OneReading<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("OneReading").field(&self.moment.get()).finish()
+    }
 }
 
 /// The body of a request.
@@ -94,7 +122,7 @@ pub trait AuthScheme: Send + Sync + 'static {
         false
     }
 
-    /// Adds to `headers` what the service wants for `request` with `token`; `now` is the one reading of the clock for all of it.
+    /// Adds to `headers` what the service wants for `request` with `token`; whatever has the time in it has it of `now`.
     ///
     /// `token` is `None` for an authoriser that was made without a provider, and only then.
     ///
@@ -105,7 +133,7 @@ pub trait AuthScheme: Send + Sync + 'static {
         &self,
         request: &ApiRequest<'_>,
         token: Option<&Token>,
-        now: &Moment,
+        now: &OneReading<'_>,
         headers: &mut HeaderMap,
     ) -> Result<(), AuthorizeFault>;
 
@@ -178,7 +206,7 @@ impl AuthScheme for BearerScheme {
         &self,
         _request: &ApiRequest<'_>,
         token: Option<&Token>,
-        _now: &Moment,
+        _now: &OneReading<'_>,
         headers: &mut HeaderMap,
     ) -> Result<(), AuthorizeFault> {
         if let Some(token) = token {

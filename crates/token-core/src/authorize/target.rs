@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::Ipv6Addr;
 
+use http::uri::Authority;
 use http::{HeaderMap, Uri, header};
 
 use super::fault::AuthorizeFault;
@@ -12,8 +13,11 @@ use crate::url::{BaseUrl, port_of};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
     is_https: bool,
+    /// In lower case; an IPv6 address in its shortest form.
     host: String,
     port: u16,
+    /// Host and port as a URL has them most often, so that most requests are told by one look.
+    authority: String,
 }
 
 impl Origin {
@@ -25,11 +29,17 @@ impl Origin {
         let is_https = uri.scheme_str() == Some("https");
         let host = uri.host().unwrap_or_default();
         let host = ipv6(host).map_or_else(|| host.to_ascii_lowercase(), |address| format!("[{address}]"));
-        Self { is_https, host, port: uri.port_u16().unwrap_or(default_port(is_https)) }
+        let port = uri.port_u16().unwrap_or(default_port(is_https));
+        let authority = if port == default_port(is_https) { host.clone() } else { format!("{host}:{port}") };
+        Self { is_https, host, port, authority }
     }
 
     fn is_of(&self, target: &Target<'_>) -> bool {
-        self.is_https == target.is_https && self.port == target.port && self.is_host(target.host)
+        self.is_https == target.is_https
+            && match target.place {
+                Place::Authority(authority) if authority.as_str() == self.authority => true,
+                place => place.host_and_port(self.is_https).is_some_and(|(host, port)| port == self.port && self.is_host(host)),
+            }
     }
 
     fn is_host(&self, host: &str) -> bool {
@@ -50,9 +60,31 @@ impl fmt::Display for Origin {
 #[derive(Clone, Copy)]
 pub struct Target<'a> {
     is_https: bool,
-    host: &'a str,
-    port: u16,
+    place: Place<'a>,
     path: &'a str,
+}
+
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    /// Without user info.
+    Authority(&'a Authority),
+    Parts {
+        host: &'a str,
+        port: u16,
+    },
+}
+
+impl<'a> Place<'a> {
+    /// `None` if the port is no number.
+    fn host_and_port(self, is_https: bool) -> Option<(&'a str, u16)> {
+        match self {
+            Self::Authority(authority) => {
+                let port = port_of(authority).ok()?;
+                Some((authority.host(), port.unwrap_or(default_port(is_https))))
+            }
+            Self::Parts { host, port } => Some((host, port)),
+        }
+    }
 }
 
 impl<'a> Target<'a> {
@@ -62,11 +94,11 @@ impl<'a> Target<'a> {
     ///
     /// The scheme is none of `http` and `https`, or there is no host.
     pub fn new(scheme: &str, host: &'a str, port: Option<u16>, path: &'a str) -> Result<Self, AuthorizeFault> {
-        let is_https = scheme.eq_ignore_ascii_case("https");
-        if host.is_empty() || !(is_https || scheme.eq_ignore_ascii_case("http")) {
+        let is_https = is_https(scheme)?;
+        if host.is_empty() {
             return Err(AuthorizeFault::NoOrigin);
         }
-        Ok(Self { is_https, host, port: port.unwrap_or(default_port(is_https)), path })
+        Ok(Self { is_https, place: Place::Parts { host, port: port.unwrap_or(default_port(is_https)) }, path })
     }
 
     /// Reads the URL of an [`http::Request`].
@@ -79,8 +111,8 @@ impl<'a> Target<'a> {
         if authority.as_str().contains('@') {
             return Err(AuthorizeFault::UserInfo);
         }
-        let port = port_of(authority).map_err(|_| AuthorizeFault::NoOrigin)?;
-        Self::new(uri.scheme_str().unwrap_or_default(), authority.host(), port, uri.path())
+        let is_https = is_https(uri.scheme_str().unwrap_or_default())?;
+        Ok(Self { is_https, place: Place::Authority(authority), path: uri.path() })
     }
 
     /// The path as it is sent, without the query. Never empty: a URL without a path is sent with `/`.
@@ -111,7 +143,10 @@ impl<'a> Target<'a> {
         struct Shown<'a>(&'a Target<'a>);
         impl fmt::Display for Shown<'_> {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_origin(formatter, self.0.is_https, self.0.host, self.0.port)
+                match self.0.place.host_and_port(self.0.is_https) {
+                    Some((host, port)) => write_origin(formatter, self.0.is_https, host, port),
+                    None => formatter.write_str("a place whose port is no number"),
+                }
             }
         }
         Shown(self).to_string()
@@ -125,10 +160,12 @@ impl<'a> Target<'a> {
     pub(super) fn agrees_with_host_header(&self, headers: &HeaderMap) -> bool {
         let mut values = headers.get_all(header::HOST).iter();
         let Some(value) = values.next() else { return true };
-        let authority = value.to_str().ok().and_then(|text| text.parse::<http::uri::Authority>().ok());
+        let authority = value.to_str().ok().and_then(|text| text.parse::<Authority>().ok());
         let Some(authority) = authority.filter(|authority| !authority.as_str().contains('@')) else { return false };
-        let port = port_of(&authority).map(|port| port.unwrap_or(default_port(self.is_https)));
-        values.next().is_none() && port == Ok(self.port) && authority.host().eq_ignore_ascii_case(self.host)
+        let said = Place::Authority(&authority).host_and_port(self.is_https);
+        let meant = self.place.host_and_port(self.is_https);
+        values.next().is_none()
+            && said.zip(meant).is_some_and(|(said, meant)| said.1 == meant.1 && said.0.eq_ignore_ascii_case(meant.0))
     }
 }
 
@@ -145,6 +182,11 @@ fn write_origin(formatter: &mut fmt::Formatter<'_>, is_https: bool, host: &str, 
     } else {
         write!(formatter, "{scheme}://{host}:{port}")
     }
+}
+
+fn is_https(scheme: &str) -> Result<bool, AuthorizeFault> {
+    let is_https = scheme.eq_ignore_ascii_case("https");
+    if is_https || scheme.eq_ignore_ascii_case("http") { Ok(is_https) } else { Err(AuthorizeFault::NoOrigin) }
 }
 
 const fn default_port(is_https: bool) -> u16 {
