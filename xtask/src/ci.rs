@@ -151,6 +151,9 @@ fn alone() -> Result<(), String> {
             run_cargo(&[&["check", "--locked", "--package", &provider], features].concat())?;
         }
     }
+    for features in ["", "reqwest-middleware", "tower"] {
+        run_cargo(&["check", "--locked", "--package", "token-middleware", "--features", features])?;
+    }
     run_cargo(&["check", "--locked", "--package", "token-core"])
 }
 
