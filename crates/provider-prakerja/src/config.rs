@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 use std::fmt;
 
-use http::Uri;
+use http::{HeaderValue, Uri};
 use secrecy::{ExposeSecret, SecretString};
 
 use token_core::settings::{Environment, SettingsCheck, SettingsError};
-use token_core::{BaseUrl, UrlFault, parse_absolute};
+use token_core::{BaseUrl, Origin, UrlFault, parse_absolute, secret_header};
 
 use crate::PROVIDER;
 use crate::callback::{Parameters, SINGLE};
@@ -15,7 +15,7 @@ use crate::callback::{Parameters, SINGLE};
 /// The API's base URL in every call of the login that the pages show with curl.
 pub const DEFAULT_BASE_URL: &str = "https://api-proxy.prakerja.go.id";
 
-/// The API's base URL in the generated samples of the Create Token page, and of the calls outside the login.
+/// The API's base URL in the generated samples of the Create Token page, and of the calls outside the login: the integration APIs.
 pub const INTEGRATION_BASE_URL: &str = "https://api.prakerja.go.id";
 
 /// The page where a user logs in and consents (Prakerja, Construct Oauth URL page).
@@ -52,7 +52,7 @@ pub struct Config {
     /// Where the browser goes when a login fails.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_text"))]
     pub login_uri: Option<String>,
-    /// The API's base URL; [`DEFAULT_BASE_URL`] if `None`.
+    /// The API's base URL; [`DEFAULT_BASE_URL`] if `None`. Another one than that is the integration APIs' too, which else are at [`INTEGRATION_BASE_URL`].
     #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_text"))]
     pub base_url: Option<String>,
     /// The page where a user logs in; [`DEFAULT_CONSENT_URL`] if `None`.
@@ -64,17 +64,17 @@ pub struct Config {
     /// The scopes to ask for, parted by spaces; [`DEFAULT_SCOPE`] if `None`.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_text"))]
     pub scope: Option<String>,
-    /// How the token stands in the profile call.
+    /// How the token stands in the profile call, and in all others that carry one.
     pub profile_authorization: ProfileAuthorization,
-    /// The key of the signed generate-URL call; nothing else needs it.
+    /// The key of signed calls: generate-URL and the integration APIs. Nothing else needs it.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_secret"))]
     pub sign_key: Option<SecretString>,
-    /// The client code in the text that is signed; the client id if `None`.
+    /// The client code of signed calls; the client id if `None`.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_text"))]
     pub client_code: Option<String>,
 }
 
-/// How the access token stands in the `Authorization` header of the profile call.
+/// How the access token stands in the `Authorization` header of the profile call, and of all others that carry one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProfileAuthorization {
@@ -156,6 +156,8 @@ impl Config {
         };
         let base_url = base_url?;
         Some(Settings {
+            // What passed its check is printable ASCII, which any header holds.
+            client_id_header: secret_header(&[client_id?]).ok()?,
             client_id: client_id?.to_owned(),
             client_name: client_name?.to_owned(),
             redirect_uri: redirect_uri?.to_owned(),
@@ -165,10 +167,11 @@ impl Config {
             token_url: base_url.join(TOKEN_PATH).ok()?,
             refresh_url: refresh_url?,
             profile_url: base_url.join(PROFILE_PATH).ok()?,
+            integration_url: integration_url(&base_url)?,
             base_url,
             profile_authorization: self.profile_authorization,
             sign_key: sign_key?,
-            client_code: client_code?.to_owned(),
+            client_code: secret_header(&[client_code?]).ok()?,
         })
     }
 }
@@ -228,6 +231,15 @@ fn return_uri<'v>(check: &mut SettingsCheck, setting: &str, value: Option<&'v st
     Some(value)
 }
 
+/// The integration APIs have a host of their own, unless the settings name one for everything. The default spelled out is no other choice than the default.
+fn integration_url(base_url: &BaseUrl) -> Option<BaseUrl> {
+    let default = BaseUrl::parse(DEFAULT_BASE_URL).ok()?;
+    if base_url.path().is_empty() && Origin::of(base_url) == Origin::of(&default) {
+        return BaseUrl::parse(INTEGRATION_BASE_URL).ok();
+    }
+    Some(base_url.clone())
+}
+
 /// Checked below the default base URL when the one that is set is wrong itself.
 fn refresh_url(check: &mut SettingsCheck, base_url: Option<&BaseUrl>, path: &str) -> Option<Uri> {
     let default = BaseUrl::parse(DEFAULT_BASE_URL).ok();
@@ -265,18 +277,20 @@ impl fmt::Debug for Config {
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) client_id: String,
+    pub(crate) client_id_header: HeaderValue,
     pub(crate) client_name: String,
     pub(crate) redirect_uri: String,
     pub(crate) login_uri: String,
     pub(crate) consent_url: String,
     pub(crate) scope: String,
     pub(crate) base_url: BaseUrl,
+    pub(crate) integration_url: BaseUrl,
     pub(crate) token_url: Uri,
     pub(crate) refresh_url: Uri,
     pub(crate) profile_url: Uri,
     pub(crate) profile_authorization: ProfileAuthorization,
     sign_key: Option<SecretString>,
-    pub(crate) client_code: String,
+    pub(crate) client_code: HeaderValue,
 }
 
 impl Settings {

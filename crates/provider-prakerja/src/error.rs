@@ -5,10 +5,12 @@ mod generated;
 
 use zeroize::Zeroize as _;
 
+use token_core::json::Value;
 use token_core::{Error, ErrorKind, Remedy, Reply};
 
 pub use self::generated::PrakerjaErrorCode;
 use crate::PROVIDER;
+use crate::response::error_code;
 
 /// The call that an answer belongs to: one code can mean another thing in another call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +72,12 @@ pub(crate) fn refusal(reply: &Reply<'_>, call: Call, code: Option<&str>, message
         }
         known => error.with_source(known),
     }
+}
+
+/// What an answer of any call says by a documented code.
+pub(crate) fn documented_kind(body: &[u8]) -> Option<ErrorKind> {
+    let code = error_code(Value::parse(body).ok()?.as_object().ok()?)?;
+    PrakerjaErrorCode::ALL.iter().find(|documented| documented.code() == *code).map(PrakerjaErrorCode::kind)
 }
 
 /// The error of an exchange: its code is consumed whatever came of it, so what may pass by itself asks for a new login all the same.

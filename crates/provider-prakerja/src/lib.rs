@@ -65,9 +65,9 @@
 //! | `PRAKERJA_CONSENT_URL` | optional: the page where users log in; default [`DEFAULT_CONSENT_URL`] |
 //! | `PRAKERJA_REFRESH_PATH` | optional: the path of the refresh; default [`DEFAULT_REFRESH_PATH`] |
 //! | `PRAKERJA_SCOPE` | optional: the scopes, parted by spaces; default [`DEFAULT_SCOPE`] |
-//! | `PRAKERJA_PROFILE_AUTHORIZATION` | optional: how the token stands in the profile call, `bare` or `bearer` in any case; default `bare` |
-//! | `PRAKERJA_SIGN_KEY` | optional: the key for [`Prakerja::generate_login_url_unverified`], which nothing else needs |
-//! | `PRAKERJA_CLIENT_CODE` | optional, for the same call: the client code, where it is not the client id |
+//! | `PRAKERJA_PROFILE_AUTHORIZATION` | optional: how the token stands in calls that carry one, as the profile call; `bare` or `bearer` in any case; default `bare` |
+//! | `PRAKERJA_SIGN_KEY` | optional: the key of signed calls: [`Prakerja::integration_authorizer`] and [`Prakerja::generate_login_url_unverified`] |
+//! | `PRAKERJA_CLIENT_CODE` | optional, for the same calls: the client code, where it is not the client id |
 //!
 //! # Features
 //!
@@ -120,6 +120,7 @@ mod provider;
 mod request;
 mod response;
 mod return_path;
+mod scheme;
 mod sealed;
 mod signature;
 mod used;
@@ -136,6 +137,7 @@ pub use login::{AuthorizationCode, Login, PendingLogin};
 pub use profile::Profile;
 pub use provider::{Prakerja, PrakerjaBuilder};
 pub use return_path::{ReturnPath, ReturnPathFault};
+pub use scheme::{PrakerjaScheme, PrakerjaSignedScheme};
 pub use user::{PrakerjaUser, PrakerjaUserBuilder};
 pub use web::{LoggedIn, WebLogin, WebLoginError, WebLoginStart};
 

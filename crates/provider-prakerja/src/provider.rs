@@ -8,7 +8,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use token_core::settings::{SettingsCheck, SettingsError};
 use token_core::{
-    Asked, Assembly, CachePolicy, Clock, Error, ErrorKind, Moment, Remedy, Reply, RetryPolicy, Seal, Token, Transport, exchange,
+    Asked, Assembly, Authorizer, AuthorizerBuilder, CachePolicy, Clock, Error, ErrorKind, Moment, NoTokens, Origin, Remedy,
+    Reply, RetryPolicy, Seal, Token, TokenProvider, Transport, exchange,
 };
 
 use crate::PROVIDER;
@@ -16,7 +17,9 @@ use crate::config::{Config, ProfileAuthorization, Settings};
 use crate::error::of_exchange;
 use crate::login::{self, AuthorizationCode, Client, Login, PendingLogin};
 use crate::profile::Profile;
+use crate::scheme::{PrakerjaScheme, PrakerjaSignedScheme};
 use crate::sealed::{Purpose, Sealed};
+use crate::signature::SignKey;
 use crate::used::UsedLogins;
 use crate::user::PrakerjaUserBuilder;
 use crate::web::{WebLogin, WebLoginError};
@@ -155,7 +158,7 @@ impl Prakerja {
                 "the login of this code was begun by a client with another client id, base URL or redirect URI: exchange it with that one",
             ));
         }
-        let request = request::exchange(settings, &code)?;
+        let request = request::exchange(settings, &code);
         let secrets = [code.expose(), self.sign_key()];
         let asked = Asked { provider: PROVIDER, at, secrets: &secrets };
         exchange(&*self.shared.transport, asked, request, response::exchanged).await.map_err(of_exchange)
@@ -165,10 +168,7 @@ impl Prakerja {
     ///
     /// The new refresh token comes beside the result, as it counts even where the rest of the answer is an error.
     pub(crate) async fn refresh(&self, refresh_token: &SecretString) -> (Option<SecretString>, Result<Token, Error>) {
-        let request = match request::refresh(&self.shared.settings, refresh_token) {
-            Ok(request) => request,
-            Err(error) => return (None, Err(error)),
-        };
+        let request = request::refresh(&self.shared.settings, refresh_token);
         let secrets = [refresh_token.expose_secret(), self.sign_key()];
         let mut rotated = None;
         let read = |reply: &Reply<'_>| {
@@ -211,6 +211,72 @@ impl Prakerja {
     /// With [`build_uncached`](PrakerjaUserBuilder::build_uncached) nothing is refreshed unseen: each call refreshes once and its token has the new refresh token, as long as the call is awaited to its end and succeeds.
     pub fn user_from_refresh_token(&self, refresh_token: impl Into<SecretString>) -> PrakerjaUserBuilder {
         PrakerjaUserBuilder::with_refresh_token(self.clone(), refresh_token.into())
+    }
+
+    /// Begins an authoriser of requests with a user's token: `X-Client-Id`, and `Authorization` as the setting `profile_authorization` says.
+    ///
+    /// `tokens` is what [`user`](Self::user) built, or a session of the user. The origin of the base URL is allowed, and the time is the client's.
+    ///
+    /// Every error of the service comes with HTTP 400, so a refused token is noticed only with [`read_codes(true)`](AuthorizerBuilder::read_codes).
+    ///
+    /// ```no_run
+    /// # async fn example(prakerja: provider_prakerja::Prakerja, token: token_core::Token) -> Result<(), token_core::Error> {
+    /// let tokens = prakerja.user(token).build();
+    /// let authorizer = prakerja.authorizer(tokens).read_codes(true).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn authorizer<P: TokenProvider + 'static>(&self, tokens: P) -> AuthorizerBuilder<P, PrakerjaScheme> {
+        let scheme = PrakerjaScheme::new(self.settings());
+        Authorizer::with_scheme(tokens, scheme).allow(Origin::of(&self.settings().base_url)).clock(Arc::clone(self.clock()))
+    }
+
+    /// Begins an authoriser of requests to the integration APIs, which are signed: `client_code`, `timestamp` and `signature` (Prakerja, Generate Signature page).
+    ///
+    /// They carry no token: [`integration_authorizer_with`](Self::integration_authorizer_with) is for those that do.
+    /// The origin of [`INTEGRATION_BASE_URL`](crate::INTEGRATION_BASE_URL) is allowed; where the setting `base_url` is another than the default, that one's instead.
+    /// The time is the client's.
+    ///
+    /// # Errors
+    ///
+    /// There is no sign key.
+    pub fn integration_authorizer(&self) -> Result<AuthorizerBuilder<NoTokens, PrakerjaSignedScheme>, SettingsError> {
+        Ok(self.integration(Authorizer::without_token(self.signed_scheme()?)))
+    }
+
+    /// As [`integration_authorizer`](Self::integration_authorizer), with a token of `tokens` in each request: `Authorization` as the setting `profile_authorization` says, and signed with the rest.
+    ///
+    /// As with [`authorizer`](Self::authorizer), a refused token is noticed only with [`read_codes(true)`](AuthorizerBuilder::read_codes).
+    ///
+    /// # Errors
+    ///
+    /// There is no sign key.
+    pub fn integration_authorizer_with<P: TokenProvider + 'static>(
+        &self,
+        tokens: P,
+    ) -> Result<AuthorizerBuilder<P, PrakerjaSignedScheme>, SettingsError> {
+        Ok(self.integration(Authorizer::with_scheme(tokens, self.signed_scheme()?)))
+    }
+
+    fn integration<P: TokenProvider + 'static>(
+        &self,
+        builder: AuthorizerBuilder<P, PrakerjaSignedScheme>,
+    ) -> AuthorizerBuilder<P, PrakerjaSignedScheme> {
+        builder.allow(Origin::of(&self.settings().integration_url)).clock(Arc::clone(self.clock()))
+    }
+
+    fn signed_scheme(&self) -> Result<PrakerjaSignedScheme, SettingsError> {
+        let mut check = SettingsCheck::new(PROVIDER);
+        let settings = self.settings();
+        let scheme = settings.expose_sign_key().map(|sign_key| PrakerjaSignedScheme::new(settings, SignKey::new(sign_key)));
+        if scheme.is_none() {
+            check.fault(
+                "sign_key",
+                "is missing",
+                "give the sign key that Prakerja issued: the integration APIs want a signature",
+            );
+        }
+        check.finish(scheme)
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -277,7 +343,7 @@ impl PrakerjaBuilder {
         self
     }
 
-    /// Sets the API's base URL; [`DEFAULT_BASE_URL`](crate::DEFAULT_BASE_URL) unless set.
+    /// Sets the API's base URL; [`DEFAULT_BASE_URL`](crate::DEFAULT_BASE_URL) unless set. Another one than that is the integration APIs' too.
     #[must_use]
     pub fn base_url(mut self, base_url: impl Into<String>) -> Self {
         self.config.base_url = Some(base_url.into());
@@ -305,21 +371,21 @@ impl PrakerjaBuilder {
         self
     }
 
-    /// Sets how the token stands in the profile call; bare, as the page shows it, unless set.
+    /// Sets how the token stands in the profile call, and in all others that carry one; bare, as the page shows it, unless set.
     #[must_use]
     pub fn profile_authorization(mut self, style: ProfileAuthorization) -> Self {
         self.config.profile_authorization = style;
         self
     }
 
-    /// Sets the key of the signed generate-URL call; nothing else needs it.
+    /// Sets the key of signed calls: generate-URL and the integration APIs. Nothing else needs it.
     #[must_use]
     pub fn sign_key(mut self, sign_key: impl Into<SecretString>) -> Self {
         self.config.sign_key = Some(sign_key.into());
         self
     }
 
-    /// Sets the client code in the text that is signed; the client id unless set.
+    /// Sets the client code of signed calls; the client id unless set.
     #[must_use]
     pub fn client_code(mut self, client_code: impl Into<String>) -> Self {
         self.config.client_code = Some(client_code.into());

@@ -1,45 +1,48 @@
 //! Settings → request. No I/O.
 
-use std::time::UNIX_EPOCH;
-
 use http::header::{ACCEPT, AUTHORIZATION, HeaderName};
 use http::{HeaderValue, Method, Uri};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use token_core::{Error, ErrorKind, Moment, Remedy, Resend, Token, TokenRequest};
+use token_core::{AuthorizeFault, Error, ErrorKind, Moment, Remedy, Resend, Token, TokenRequest, secret_header};
 
 use crate::PROVIDER;
 use crate::config::{ProfileAuthorization, Settings};
 use crate::login::{AuthorizationCode, query};
-use crate::signature::{sign, signed_path, signed_text};
+use crate::signature::{SignKey, Signed, signed_path, timestamp};
 
-const CLIENT_ID: HeaderName = HeaderName::from_static("x-client-id");
+pub(crate) const CLIENT_ID: HeaderName = HeaderName::from_static("x-client-id");
 const SIGNATURE: HeaderName = HeaderName::from_static("x-signature");
 const TIMESTAMP: HeaderName = HeaderName::from_static("x-timestamp");
 
 const AUTHORIZE_PATH: &str = "/api/v1/oauth/authorize";
 
 /// The code exchange (Create Token page). The page's table says "Query Params", all its samples send a JSON body.
-pub(crate) fn exchange(settings: &Settings, code: &AuthorizationCode) -> Result<TokenRequest, Error> {
-    let request = begin(settings, Method::POST, settings.token_url.clone(), Resend::OnlyIfNotSent)?;
-    Ok(request.with_body("application/json", json("code", code.expose())))
+pub(crate) fn exchange(settings: &Settings, code: &AuthorizationCode) -> TokenRequest {
+    let request = begin(settings, Method::POST, settings.token_url.clone(), Resend::OnlyIfNotSent);
+    request.with_body("application/json", json("code", code.expose()))
 }
 
 /// The refresh (Refresh Token page). The field is called `token`.
-pub(crate) fn refresh(settings: &Settings, refresh_token: &SecretString) -> Result<TokenRequest, Error> {
-    let request = begin(settings, Method::POST, settings.refresh_url.clone(), Resend::OnlyIfNotSent)?;
-    Ok(request.with_body("application/json", json("token", refresh_token.expose_secret())))
+pub(crate) fn refresh(settings: &Settings, refresh_token: &SecretString) -> TokenRequest {
+    let request = begin(settings, Method::POST, settings.refresh_url.clone(), Resend::OnlyIfNotSent);
+    request.with_body("application/json", json("token", refresh_token.expose_secret()))
 }
 
 /// The profile (Get Profile page).
 pub(crate) fn profile(settings: &Settings, token: &Token) -> Result<TokenRequest, Error> {
-    let authorization = match settings.profile_authorization {
-        ProfileAuthorization::Bare => secret_header(token.access_token().expose_secret())?,
-        ProfileAuthorization::Bearer => token.authorization().clone(),
-    };
-    let request = begin(settings, Method::GET, settings.profile_url.clone(), Resend::AfterRefusal)?;
+    let authorization = authorization(settings.profile_authorization, token).map_err(unwritable)?;
+    let request = begin(settings, Method::GET, settings.profile_url.clone(), Resend::AfterRefusal);
     Ok(request.with_header(AUTHORIZATION, authorization))
+}
+
+/// The value of `Authorization` in a call that carries `token`.
+pub(crate) fn authorization(style: ProfileAuthorization, token: &Token) -> Result<HeaderValue, AuthorizeFault> {
+    match style {
+        ProfileAuthorization::Bare => header(AUTHORIZATION, token.access_token().expose_secret()),
+        ProfileAuthorization::Bearer => Ok(token.authorization().clone()),
+    }
 }
 
 /// The signed call for a login URL (Generate URL page). What is signed has the path, as the Generate Signature page says; of the query that page says nothing.
@@ -55,27 +58,35 @@ pub(crate) fn authorize(settings: &Settings, sign_key: &str, state: &str, at: &M
         .base_url
         .join(&Zeroizing::new([AUTHORIZE_PATH, "?", &query].concat()))
         .map_err(|fault| Error::new(PROVIDER, ErrorKind::Configuration, Remedy::FixConfiguration).with_source(fault))?;
-    let since_1970 = at.wall().duration_since(UNIX_EPOCH).map_err(|_| {
+    let timestamp = timestamp(at).ok_or_else(|| {
         Error::new(PROVIDER, ErrorKind::ClockSkew, Remedy::CorrectClock).with_message("this machine's clock is before 1970")
     })?;
-    let timestamp = since_1970.as_secs().to_string();
-    let text = signed_text(&settings.client_code, &timestamp, &Method::GET, signed_path(&url, &settings.base_url), "");
-    let signature = secret_header(&sign(sign_key, &text))?;
-    let request = begin(settings, Method::GET, url, Resend::AfterRefusal)?;
-    Ok(request.with_header(TIMESTAMP, secret_header(&timestamp)?).with_header(SIGNATURE, signature))
+    let signature = SignKey::new(sign_key).sign(&Signed {
+        client_code: &settings.client_code,
+        timestamp: &timestamp,
+        method: &Method::GET,
+        path: signed_path(&url, &settings.base_url),
+        authorization: None,
+        body: b"",
+    });
+    let signature = header(SIGNATURE, &signature).map_err(unwritable)?;
+    let request = begin(settings, Method::GET, url, Resend::AfterRefusal);
+    Ok(request.with_header(TIMESTAMP, timestamp).with_header(SIGNATURE, signature))
 }
 
-fn begin(settings: &Settings, method: Method, url: Uri, resend: Resend) -> Result<TokenRequest, Error> {
-    Ok(TokenRequest::new(method, url, resend)
+fn begin(settings: &Settings, method: Method, url: Uri, resend: Resend) -> TokenRequest {
+    TokenRequest::new(method, url, resend)
         .with_header(ACCEPT, HeaderValue::from_static("application/json"))
-        .with_header(CLIENT_ID, secret_header(&settings.client_id)?))
+        .with_header(CLIENT_ID, settings.client_id_header.clone())
 }
 
-/// Settings and tokens hold visible ASCII alone, so this fails for none that passed its check.
-fn secret_header(text: &str) -> Result<HeaderValue, Error> {
-    token_core::secret_header(&[text]).map_err(|_| {
-        Error::new(PROVIDER, ErrorKind::Internal, Remedy::FixConfiguration).with_message("a header cannot hold this value")
-    })
+/// Tokens and signatures hold visible ASCII alone, so this fails for none.
+pub(crate) fn header(name: HeaderName, text: &str) -> Result<HeaderValue, AuthorizeFault> {
+    secret_header(&[text]).map_err(|_| AuthorizeFault::Unwritable { name })
+}
+
+fn unwritable(fault: AuthorizeFault) -> Error {
+    Error::new(PROVIDER, ErrorKind::Internal, Remedy::FixConfiguration).with_source(fault)
 }
 
 /// `{"field":"value"}`, written by hand because a serializer's buffer grows and leaves the secret's bytes behind.
@@ -127,7 +138,7 @@ mod tests {
     #[test]
     fn a_refresh_is_a_post_of_the_token_that_is_not_sent_again() {
         let settings = test_settings(|config| config.base_url = Some("https://service.example/gate/".to_owned()));
-        let request = refresh(&settings, &"refresh-test-only".into()).unwrap();
+        let request = refresh(&settings, &"refresh-test-only".into());
         assert_eq!(request.method(), Method::POST);
         assert_eq!(request.url(), "https://service.example/gate/api/v1/oauth/token/refresh");
         assert_eq!(request.body(), br#"{"token":"refresh-test-only"}"#);

@@ -98,12 +98,7 @@ fn origin(url: &Uri) -> Option<(String, String, u16)> {
 /// A success has `errorCode: "0"`, an error has `code`; it is an error when either is there and not `0`, when `success` is false, or by its status.
 fn read(reply: &Reply<'_>, call: Call) -> Result<Object, Error> {
     let object = reply.object()?;
-    let code = ["code", "errorCode"].into_iter().find_map(|field| {
-        object.get(field)?;
-        // What is neither a text nor a number is no code, but it is no success either.
-        let code = object.text_or_number(field).unwrap_or_default();
-        (*code != "0").then_some(code)
-    });
+    let code = error_code(&object);
     if code.is_some() || object.bool("success") == Some(false) {
         let message = object.optional_text("message").ok().flatten();
         let code = code.as_deref().map(String::as_str).filter(|code| !code.is_empty());
@@ -113,6 +108,16 @@ fn read(reply: &Reply<'_>, call: Call) -> Result<Object, Error> {
         return Err(reply.unexpected());
     }
     Ok(object)
+}
+
+/// `code`, then `errorCode`. `0` is none.
+pub(crate) fn error_code(object: &Object) -> Option<Zeroizing<String>> {
+    ["code", "errorCode"].into_iter().find_map(|field| {
+        object.get(field)?;
+        // What is neither a text nor a number is no code, but it is no success either.
+        let code = object.text_or_number(field).unwrap_or_default();
+        (*code != "0").then_some(code)
+    })
 }
 
 fn data<'o>(reply: &Reply<'_>, answer: &'o Object) -> Result<&'o Object, Error> {

@@ -53,6 +53,12 @@ pub enum AuthorizeFault {
     /// The token is over, or is too soon, for a request that takes so long.
     #[error("its token would be over before the time that the request was said to take")]
     TokenTooShort,
+    /// A value has a character that no header holds.
+    #[error("the value of `{name}` has a character that no header holds")]
+    Unwritable {
+        /// Whose value is not told.
+        name: HeaderName,
+    },
     /// A user name or password stands before the host.
     #[error("its URL has a user name or password before the host: take it out")]
     UserInfo,
