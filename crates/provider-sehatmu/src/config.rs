@@ -6,6 +6,7 @@ use std::fmt;
 use http::Uri;
 use secrecy::{ExposeSecret, SecretString};
 
+use token_core::Origin;
 use token_core::settings::{Environment, SettingsCheck, SettingsError};
 
 use crate::PROVIDER;
@@ -58,8 +59,9 @@ impl Config {
         if base_url.as_ref().is_some_and(|url| url.path().ends_with("/oauth/token")) {
             check.fault("base_url", "ends in `/oauth/token`", "leave that out: it is added");
         }
-        let token_url = base_url?.join(TOKEN_PATH).ok()?;
-        Some(Settings { token_url, client_id: client_id?.to_owned(), client_secret: client_secret?.into() })
+        let base_url = base_url?;
+        let (origin, token_url) = (Origin::of(&base_url), base_url.join(TOKEN_PATH).ok()?);
+        Some(Settings { origin, token_url, client_id: client_id?.to_owned(), client_secret: client_secret?.into() })
     }
 }
 
@@ -78,6 +80,7 @@ impl fmt::Debug for Config {
 /// Settings that passed their checks.
 #[derive(Debug)]
 pub(crate) struct Settings {
+    pub(crate) origin: Origin,
     pub(crate) token_url: Uri,
     pub(crate) client_id: String,
     client_secret: SecretString,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use zeroize::{Zeroize as _, Zeroizing};
 
+use token_core::json::Value;
 use token_core::{Error, ErrorKind, Remedy, Reply};
 
 pub use self::generated::SehatMuErrorCode;
@@ -26,6 +27,20 @@ impl SehatMuErrorCode {
         } else {
             Self::Unknown(code.to_owned())
         }
+    }
+}
+
+/// What the body of an answer to a call with a token says by a documented code, in any of the service's shapes.
+pub(crate) fn documented_kind(body: &[u8]) -> Option<ErrorKind> {
+    let body = Value::parse(body).ok()?;
+    match Refused::find(body.as_object().ok()?)?.meaning {
+        SehatMuErrorCode::Unknown(mut raw) => {
+            raw.zeroize();
+            None
+        }
+        // The text speaks of the client's id and secret, and there are none in such a call: what was not authenticated is its token.
+        SehatMuErrorCode::NotAuthenticated => None,
+        known => Some(known.kind()),
     }
 }
 

@@ -38,10 +38,12 @@ mod error;
 mod provider;
 mod request;
 mod response;
+mod scheme;
 
 pub use config::{Config, SANDBOX_BASE_URL};
 pub use error::SehatMuErrorCode;
 pub use provider::{SehatMu, SehatMuBuilder};
+pub use scheme::SehatMuScheme;
 
 /// The service itself: endpoints, fields, limits, and every error code.
 #[cfg(docsrs)]

@@ -9,11 +9,13 @@ use secrecy::SecretString;
 
 use token_core::settings::{SettingsCheck, SettingsError};
 use token_core::{
-    Asked, Assembly, CachePolicy, Clock, Error, Retry, RetryPolicy, Token, TokenCache, TokenProvider, Transport, exchange,
+    Asked, Assembly, Authorizer, AuthorizerBuilder, CachePolicy, Clock, Error, Origin, Retry, RetryPolicy, Token, TokenCache,
+    TokenProvider, Transport, exchange,
 };
 
 use crate::PROVIDER;
 use crate::config::{Config, Settings};
+use crate::scheme::SehatMuScheme;
 use crate::{request, response};
 
 /// Asks SehatMu for a token each time. [`SehatMuBuilder::build`] gives one that keeps the answer.
@@ -162,6 +164,39 @@ impl SehatMuBuilder {
             clock: self.assembly.clock,
         })
     }
+
+    /// Checks the settings and begins an authoriser of requests to the service's API, with the tokens of `tokens`: a cache that is in use already, most often.
+    ///
+    /// The origin of the base URL is allowed, and the time is this builder's.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build); no transport is needed.
+    pub fn authorizer<P: TokenProvider + 'static>(self, tokens: P) -> Result<AuthorizerBuilder<P, SehatMuScheme>, SettingsError> {
+        let mut check = SettingsCheck::new(PROVIDER);
+        let settings = self.config.check(&mut check);
+        check.finish(settings).map(|settings| authorizer(tokens, settings.origin, self.assembly.clock))
+    }
+
+    /// Checks the settings and builds provider, cache and authoriser in one. [`Authorizer::tokens`] gives the cache.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn build_authorizer(self) -> Result<Authorizer<TokenCache<Retry<SehatMu>>, SehatMuScheme>, SettingsError> {
+        let assembly = self.assembly.clone();
+        let provider = self.build_uncached()?;
+        let origin = provider.settings.origin.clone();
+        authorizer(assembly.cached(provider), origin, assembly.clock).build()
+    }
+}
+
+fn authorizer<P: TokenProvider + 'static>(
+    tokens: P,
+    origin: Origin,
+    clock: Arc<dyn Clock>,
+) -> AuthorizerBuilder<P, SehatMuScheme> {
+    Authorizer::with_scheme(tokens, SehatMuScheme::new()).allow(origin).clock(clock)
 }
 
 #[cfg(feature = "reqwest")]

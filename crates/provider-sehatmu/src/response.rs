@@ -52,7 +52,7 @@ pub(crate) struct Refused<'o> {
 }
 
 impl<'o> Refused<'o> {
-    fn find(object: &'o Object) -> Option<Self> {
+    pub(crate) fn find(object: &'o Object) -> Option<Self> {
         operation_outcome(object).or_else(|| oauth_error(object)).or_else(|| gateway_error(object))
     }
 
