@@ -109,10 +109,14 @@ routes! {
     PrakerjaAuthorize, prakerja_authorize, Prakerja, GET, "/api/v1/oauth/authorize";
     /// Prakerja's user profile.
     PrakerjaProfile, prakerja_profile, Prakerja, GET, "/api/v1/resource/user_profile";
+    /// Prakerja's integration API: a signed call with a body, with or without a user's token.
+    PrakerjaRedeem, prakerja_redeem, Prakerja, POST, "/api/v1/integration/payment/redeem-code/commit";
     /// SehatMu's token endpoint.
     SehatMuToken, sehatmu_token, SehatMu, POST, "/oauth/token";
     /// SehatMu's "who am I".
     SehatMuMe, sehatmu_me, SehatMu, GET, "/oauth/me";
+    /// A read of SehatMu's FHIR API: a call with a token.
+    SehatMuPatients, sehatmu_patients, SehatMu, GET, "/fhir/Patient";
     /// Klikoo's token endpoint.
     KlikooToken, klikoo_token, Klikoo, POST, "/klikoo-b2b/v1/open-api/access-token";
     /// Klikoo's balance, a call with a token and no body.

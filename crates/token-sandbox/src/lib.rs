@@ -45,7 +45,7 @@
 //!
 //! # What is a guess
 //!
-//! The services publish no source. How Prakerja orders its checks, how far clocks may differ, and with which status SehatMu refuses are readings of their pages, not facts seen on a live server.
+//! The services publish no source. How Prakerja orders its checks, how far clocks may differ, and with which status SehatMu refuses are readings of their pages, not facts seen on a live server. What the call of Prakerja's integration API answers and the path of SehatMu's FHIR read are invented.
 //! A client that works here has done what the pages ask; it is no promise that the real service agrees.
 
 mod builder;

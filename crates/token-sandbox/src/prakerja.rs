@@ -1,8 +1,9 @@
-//! Prakerja: login in the browser, code exchange, refresh, profile.
+//! Prakerja: login in the browser, code exchange, refresh, profile, and one call of the integration APIs.
 //!
-//! Paths, fields and codes are those of the pages "Construct Oauth URL", "API Generate URL", "Create Token", "Refresh Token" and "Get Profile".
+//! Paths, fields and codes are those of the pages "Construct Oauth URL", "API Generate URL", "Create Token", "Refresh Token", "Get Profile" and "Generate Signature".
 
 mod consent;
+mod integration;
 mod page;
 mod signed;
 mod token;
@@ -35,6 +36,7 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route(Route::PrakerjaRefresh.path(), post(token::refresh))
         .route(Route::PrakerjaAuthorize.path(), get(signed::authorize))
         .route(Route::PrakerjaProfile.path(), get(token::profile))
+        .route(Route::PrakerjaRedeem.path(), post(integration::redeem))
         .fallback(async || plain(StatusCode::NOT_FOUND))
         .method_not_allowed_fallback(async || plain(StatusCode::METHOD_NOT_ALLOWED))
 }
@@ -90,14 +92,24 @@ impl Prakerja {
         self.tokens.clear();
     }
 
+    fn clients(&self) -> impl Iterator<Item = &PrakerjaCredentials> {
+        std::iter::once(&self.first_client).chain(&self.more_clients)
+    }
+
     fn client(&self, id: &str) -> Option<&PrakerjaCredentials> {
-        std::iter::once(&self.first_client).chain(&self.more_clients).find(|client| client.client_id() == id)
+        self.clients().find(|client| client.client_id() == id)
     }
 
     /// The client that `X-Client-Id` names.
     fn client_of(&self, headers: &HeaderMap) -> Result<&PrakerjaCredentials, Refusal> {
         let id = header(headers, "x-client-id").ok_or(CLIENT_ID_ABSENT)?;
         self.client(id).ok_or(CLIENT_ID_UNKNOWN)
+    }
+
+    /// The client that `client_code` names. The codes are those of a client id: the table has no others.
+    fn client_by_code(&self, headers: &HeaderMap) -> Result<&PrakerjaCredentials, Refusal> {
+        let code = header(headers, "client_code").ok_or(CLIENT_ID_ABSENT)?;
+        self.clients().find(|client| client.client_code() == code).ok_or(CLIENT_ID_UNKNOWN)
     }
 }
 

@@ -48,6 +48,7 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         // The library refuses other methods in its own form, so all of them reach it.
         .route(Route::SehatMuToken.path(), any(token))
         .route(Route::SehatMuMe.path(), get(me))
+        .route(Route::SehatMuPatients.path(), get(patients))
         .fallback(async || outcome(StatusCode::NOT_FOUND, "not-found", json!({"severity": "error", "code": "not-found"})))
         .method_not_allowed_fallback(async || plain(StatusCode::METHOD_NOT_ALLOWED))
 }
@@ -225,7 +226,8 @@ impl SehatMu {
         !self.settings.refuse_tokens && self.tokens.get(token).is_some_and(|(ends, ())| now < ends)
     }
 
-    fn me(&self, now: Time, headers: &HeaderMap) -> Result<Response, Refusal> {
+    /// The live token that a request carries, and its end.
+    fn bearer<'h>(&self, now: Time, headers: &'h HeaderMap) -> Result<(&'h str, Time), Refusal> {
         let header = headers.get(AUTHORIZATION).ok_or(Refusal::NoAuthentication)?;
         let token = header
             .to_str()
@@ -240,6 +242,11 @@ impl SehatMu {
         if self.settings.refuse_tokens {
             return Err(dead("Invalid token: access token is invalid"));
         }
+        Ok((token, ends))
+    }
+
+    fn me(&self, now: Time, headers: &HeaderMap) -> Result<Response, Refusal> {
+        let (token, ends) = self.bearer(now, headers)?;
         let mut response = Json(json!({
             "data": {
                 "accessToken": token,
@@ -267,6 +274,21 @@ async fn me(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     let now = shared.clock.now();
     let sehatmu = lock(&shared.sehatmu);
     sehatmu.me(now, &headers).unwrap_or_else(|refusal| sehatmu.refused(&refusal))
+}
+
+/// A search that finds nobody: whoever asks wants to know whether the token is taken. The path is made up, as none is documented.
+async fn patients(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let now = shared.clock.now();
+    let sehatmu = lock(&shared.sehatmu);
+    match sehatmu.bearer(now, &headers) {
+        Ok(_) => {
+            let bundle = json!({"resourceType": "Bundle", "type": "searchset", "total": 0});
+            let mut response = Json(bundle).into_response();
+            response.extensions_mut().insert(Outcome("ok"));
+            response
+        }
+        Err(refusal) => sehatmu.refused(&refusal),
+    }
 }
 
 enum Refusal {

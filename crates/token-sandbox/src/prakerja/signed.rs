@@ -1,4 +1,4 @@
-//! The generate-URL endpoint: the one call of the login that is signed.
+//! Signatures, and the generate-URL endpoint: the one call of the login that is signed.
 
 use std::sync::Arc;
 
@@ -12,14 +12,15 @@ use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 
 use crate::count::Route;
+use crate::credentials::PrakerjaCredentials;
 use crate::random::to_hex;
 use crate::state::{Shared, lock};
-use crate::time;
+use crate::time::{self, Time};
 
 use super::consent::{Parameters, check_addresses, scopes, with_parameters};
 use super::{
-    CLIENT_ID_UNKNOWN, Refusal, SIGNATURE_ABSENT, SIGNATURE_EXPIRED, SIGNATURE_WRONG, SIGNED_BODY_NOT_JSON, TIMESTAMP_ABSENT,
-    TIMESTAMP_AHEAD, TIMESTAMP_NOT_INTEGER, header, success,
+    CLIENT_ID_UNKNOWN, Prakerja, Refusal, SIGNATURE_ABSENT, SIGNATURE_EXPIRED, SIGNATURE_WRONG, SIGNED_BODY_NOT_JSON,
+    TIMESTAMP_ABSENT, TIMESTAMP_AHEAD, TIMESTAMP_NOT_INTEGER, header, success,
 };
 
 pub(super) async fn authorize(
@@ -31,23 +32,9 @@ pub(super) async fn authorize(
     let now = shared.clock.now();
     let prakerja = lock(&shared.prakerja);
     let client = prakerja.client_of(&headers)?;
-    let signature = header(&headers, "x-signature").ok_or(SIGNATURE_ABSENT)?;
-    let timestamp = header(&headers, "x-timestamp").ok_or(TIMESTAMP_ABSENT)?;
-    let seconds: i64 = timestamp.parse().map_err(|_| TIMESTAMP_NOT_INTEGER)?;
-    if seconds > now.seconds().saturating_add(time::seconds(prakerja.settings.tolerance_ahead)) {
-        return Err(TIMESTAMP_AHEAD);
-    }
-    if now.seconds().saturating_sub(seconds) > time::seconds(prakerja.settings.signature_lifetime) {
-        return Err(SIGNATURE_EXPIRED);
-    }
-    if !body.is_empty() && serde_json::from_slice::<Value>(&body).is_err() {
-        return Err(SIGNED_BODY_NOT_JSON);
-    }
-    let body = std::str::from_utf8(&body).map_err(|_| SIGNED_BODY_NOT_JSON)?;
-    let token = header(&headers, AUTHORIZATION.as_str()).unwrap_or_default();
-    let path = Route::PrakerjaAuthorize.path();
-    let expected = sign(client.sign_key(), &signed_text(client.client_code(), timestamp, &Method::GET, path, token, body));
-    verify_slices_are_equal(expected.as_bytes(), signature.as_bytes()).map_err(|_| SIGNATURE_WRONG)?;
+    let signed =
+        Signed { names: LOGIN, method: &Method::GET, path: Route::PrakerjaAuthorize.path(), headers: &headers, body: &body };
+    signed.verify(&prakerja, client, now)?;
 
     let parameters = Parameters::read(query.as_deref().unwrap_or_default(), prakerja.settings.plus_is_space)?;
     let client_id = parameters.one("client_id")?;
@@ -72,6 +59,51 @@ pub(super) async fn authorize(
         ],
     );
     Ok(success(&json!({"redirect_url": redirect_url})))
+}
+
+/// The headers of a signed request.
+#[derive(Clone, Copy)]
+pub(super) struct Names {
+    signature: &'static str,
+    timestamp: &'static str,
+}
+
+/// Those of the login (Prakerja, Generate URL page).
+const LOGIN: Names = Names { signature: "x-signature", timestamp: "x-timestamp" };
+
+/// Those of the integration APIs (Prakerja, Generate Signature page).
+pub(super) const INTEGRATION: Names = Names { signature: "signature", timestamp: "timestamp" };
+
+/// A request whose signature is to be looked at.
+pub(super) struct Signed<'a> {
+    pub(super) names: Names,
+    pub(super) method: &'a Method,
+    /// As it came, without the query.
+    pub(super) path: &'a str,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) body: &'a [u8],
+}
+
+impl Signed<'_> {
+    pub(super) fn verify(&self, prakerja: &Prakerja, client: &PrakerjaCredentials, now: Time) -> Result<(), Refusal> {
+        let signature = header(self.headers, self.names.signature).ok_or(SIGNATURE_ABSENT)?;
+        let timestamp = header(self.headers, self.names.timestamp).ok_or(TIMESTAMP_ABSENT)?;
+        let seconds: i64 = timestamp.parse().map_err(|_| TIMESTAMP_NOT_INTEGER)?;
+        if seconds > now.seconds().saturating_add(time::seconds(prakerja.settings.tolerance_ahead)) {
+            return Err(TIMESTAMP_AHEAD);
+        }
+        if now.seconds().saturating_sub(seconds) > time::seconds(prakerja.settings.signature_lifetime) {
+            return Err(SIGNATURE_EXPIRED);
+        }
+        if !self.body.is_empty() && serde_json::from_slice::<Value>(self.body).is_err() {
+            return Err(SIGNED_BODY_NOT_JSON);
+        }
+        let body = std::str::from_utf8(self.body).map_err(|_| SIGNED_BODY_NOT_JSON)?;
+        let token = header(self.headers, AUTHORIZATION.as_str()).unwrap_or_default();
+        let text = signed_text(client.client_code(), timestamp, self.method, self.path, token, body);
+        let expected = sign(client.sign_key(), &text);
+        verify_slices_are_equal(expected.as_bytes(), signature.as_bytes()).map_err(|_| SIGNATURE_WRONG)
+    }
 }
 
 /// Prakerja, Generate Signature page; the place of the token is from the official sample in Go, which leaves it empty when there is none.

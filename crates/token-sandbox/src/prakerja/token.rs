@@ -71,16 +71,8 @@ pub(super) async fn profile(State(shared): State<Arc<Shared>>, headers: HeaderMa
     let now = shared.clock.now();
     let prakerja = lock(&shared.prakerja);
     let client_id = prakerja.client_of(&headers)?.client_id();
-    let token = header(&headers, AUTHORIZATION.as_str()).ok_or(TOKEN_ABSENT)?;
-    // The sample sends the bare token, the token's type says "Bearer": both are taken.
-    let token = match token.split_at_checked(7) {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer ") => rest.trim_start(),
-        _ => token,
-    };
-    let access = prakerja.access(now, token)?;
-    if access.client_id != client_id {
-        return Err(TOKEN_MALFORMED);
-    }
+    let authorization = header(&headers, AUTHORIZATION.as_str()).ok_or(TOKEN_ABSENT)?;
+    let access = prakerja.access_of(now, client_id, authorization)?;
     let user = prakerja.users.iter().find(|user| user.id() == access.user_id).ok_or(USER_UNKNOWN)?;
     let given = |scope: &str, value: &str| {
         if access.scopes.iter().any(|known| known == scope) { value.to_owned() } else { String::new() }
@@ -199,6 +191,17 @@ impl Prakerja {
         self.access(now, token).is_ok()
     }
 
+    /// What the token in an `Authorization` header of this client gives a right to.
+    pub(super) fn access_of(&self, now: Time, client_id: &str, authorization: &str) -> Result<&Access, Refusal> {
+        // The sample sends the bare token, the token's type says "Bearer": both are taken.
+        let token = match authorization.split_at_checked(7) {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer ") => rest.trim_start(),
+            _ => authorization,
+        };
+        let access = self.access(now, token)?;
+        if access.client_id == client_id { Ok(access) } else { Err(TOKEN_MALFORMED) }
+    }
+
     fn access(&self, now: Time, token: &str) -> Result<&Access, Refusal> {
         let claims = self.claims(token, "access", TOKEN_MALFORMED)?.ok_or(TOKEN_MALFORMED)?;
         if now.seconds() >= claims.ends {
@@ -237,10 +240,10 @@ struct Claims {
 }
 
 /// The body as JSON. The service reads it so whatever the header says: most of its samples send no `Content-Type`.
-fn object(body: &[u8]) -> Result<Value, Refusal> {
+pub(super) fn object(body: &[u8]) -> Result<Value, Refusal> {
     serde_json::from_slice::<Value>(body).ok().filter(Value::is_object).ok_or(INPUT)
 }
 
-fn text<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
     object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
 }

@@ -5,6 +5,7 @@
 mod consent;
 mod control;
 mod faults;
+mod integration;
 mod klikoo;
 mod prakerja;
 mod program;

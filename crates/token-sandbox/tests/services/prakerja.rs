@@ -46,7 +46,7 @@ fn new_code(sandbox: &Sandbox) -> String {
 }
 
 /// Access token and refresh token of a new login.
-async fn log_in(sandbox: &Sandbox) -> (String, String) {
+pub(crate) async fn log_in(sandbox: &Sandbox) -> (String, String) {
     tokens(&exchange(sandbox, &new_code(sandbox)).await)
 }
 
@@ -56,7 +56,7 @@ fn tokens(answer: &(u16, Value)) -> (String, String) {
     (text("access_token"), text("refresh_token"))
 }
 
-fn assert_refused(answer: &(u16, Value), code: &str, message: &str) {
+pub(crate) fn assert_refused(answer: &(u16, Value), code: &str, message: &str) {
     assert_eq!(*answer, (400, json!({"code": code, "message": message, "success": false})));
 }
 

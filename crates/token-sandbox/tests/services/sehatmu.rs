@@ -1,4 +1,4 @@
-//! SehatMu: client credentials in a form, the limiter, and `/oauth/me`.
+//! SehatMu: client credentials in a form, the limiter, and the calls with a token.
 
 use std::time::Duration;
 
@@ -31,7 +31,11 @@ async fn token(sandbox: &Sandbox) -> String {
 }
 
 async fn me(sandbox: &Sandbox, authorization: Option<&str>) -> Response {
-    let mut request = client().get(format!("{}/oauth/me", sandbox.sehatmu_base_url()));
+    get(sandbox, "/oauth/me", authorization).await
+}
+
+async fn get(sandbox: &Sandbox, path: &str, authorization: Option<&str>) -> Response {
+    let mut request = client().get(format!("{}{path}", sandbox.sehatmu_base_url()));
     if let Some(authorization) = authorization {
         request = request.header("Authorization", authorization);
     }
@@ -307,4 +311,20 @@ async fn me_refuses_a_token_that_is_absent_wrong_or_dead() {
     let second = format!("Bearer {}", token(&sandbox).await);
     sandbox.revoke_all(Service::SehatMu);
     assert_eq!(crate::json(me(&sandbox, Some(&second)).await).await, invalid);
+}
+
+#[tokio::test]
+async fn a_fhir_read_wants_a_live_token() {
+    let (builder, _clock) = builder();
+    let sandbox = builder.start().await.unwrap();
+    let authorization = format!("Bearer {}", token(&sandbox).await);
+    let patients = async |authorization: Option<&str>| get(&sandbox, "/fhir/Patient?name=x", authorization).await;
+    let (status, body) = crate::json(patients(Some(&authorization)).await).await;
+    assert_eq!((status, &body["resourceType"]), (200, &json!("Bundle")));
+    assert_eq!(patients(None).await.status(), 401);
+    sandbox.revoke_all(Service::SehatMu);
+    let (status, body) = crate::json(patients(Some(&authorization)).await).await;
+    assert_eq!((status, &body["error"]), (401, &json!("invalid_token")));
+    assert_eq!(sandbox.requests().sehatmu_patients, 3);
+    assert_eq!(sandbox.outcomes(Route::SehatMuPatients)["invalid_token"], 1);
 }
