@@ -5,10 +5,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{HeaderMap, Method, StatusCode, Uri};
 use secrecy::ExposeSecret;
 
 use provider_prakerja::{CallbackError, Prakerja, PrakerjaBuilder, ProfileAuthorization};
-use token_core::{Error, ErrorKind, Expiry, Remedy, Token};
+use token_core::{
+    ApiAnswer, ApiBody, ApiRequest, AuthScheme, Authorize, Authorizer, Error, ErrorKind, Expiry, Remedy, Target, Token,
+    TokenProvider,
+};
 use token_sandbox::{Route, Sandbox, Service};
 use token_testkit::ManualClock;
 
@@ -127,7 +131,7 @@ async fn a_user_logs_in_is_refreshed_and_known() {
 
     // The first refresh token is dead.
     let error = prakerja.user(token).build_uncached();
-    let error = token_core::TokenProvider::token(&error).await.unwrap_err();
+    let error = TokenProvider::token(&error).await.unwrap_err();
     assert_eq!((error.code(), error.remedy()), (Some("ERROAUTH4043"), Remedy::LogInAgain));
 }
 
@@ -364,4 +368,74 @@ async fn when_nobody_listens_an_exchange_asks_for_a_new_login() {
     world.sandbox.shutdown().await;
     let error = prakerja.exchange(login.pending.callback(query(&callback)).unwrap()).await.unwrap_err();
     assert_eq!((error.kind(), error.remedy()), (ErrorKind::Transport, Remedy::LogInAgain));
+}
+
+/// One call as a layer of an HTTP client makes it: the status, and whether the token in it was refused. A refused token is given back.
+async fn call<P: TokenProvider + 'static, S: AuthScheme>(
+    authorizer: &Authorizer<P, S>,
+    method: Method,
+    url: &str,
+    body: &'static str,
+) -> (StatusCode, bool) {
+    let uri: Uri = url.parse().unwrap();
+    let request = ApiRequest { method: &method, target: Target::of_uri(&uri).unwrap(), body: ApiBody::Bytes(body.as_bytes()) };
+    let mut headers = HeaderMap::new();
+    let token = authorizer.authorize(&request, &mut headers).await.unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = client.request(method, url).headers(headers).body(body).send().await.unwrap();
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let body = answer.bytes().await.unwrap();
+    let body: &[u8] = if authorizer.wants_body_of(status) { &body } else { b"" };
+    let is_refused = authorizer.is_refused(&ApiAnswer { status, headers: &headers, body });
+    if let Some(token) = token.filter(|_| is_refused) {
+        authorizer.invalidate(&token);
+    }
+    (status, is_refused)
+}
+
+#[tokio::test]
+async fn a_users_token_is_taken_in_both_styles_and_replaced_once_it_is_refused() {
+    for style in [ProfileAuthorization::Bare, ProfileAuthorization::Bearer] {
+        let world = World::new().await;
+        let prakerja = world.builder().profile_authorization(style).build().unwrap();
+        let tokens = prakerja.user(world.token(&prakerja).await).build();
+        let authorizer = prakerja.authorizer(tokens).read_codes(true).build().unwrap();
+        let url = format!("{}/api/v1/resource/user_profile", world.sandbox.prakerja_base_url());
+        let profile = async || call(&authorizer, Method::GET, &url, "").await;
+
+        assert_eq!(profile().await, (StatusCode::OK, false));
+        world.sandbox.configure_prakerja(|settings| settings.refuse_tokens = true);
+        assert_eq!(profile().await, (StatusCode::BAD_REQUEST, true));
+        world.sandbox.configure_prakerja(|settings| settings.refuse_tokens = false);
+        assert_eq!(profile().await, (StatusCode::OK, false));
+        assert_eq!(world.sandbox.requests().prakerja_refresh, 1, "{style:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_signed_request_is_taken_with_and_without_a_token() {
+    let world = World::new().await;
+    let credentials = world.sandbox.prakerja_credentials();
+    let builder = || world.builder().client_code(credentials.client_code()).sign_key(credentials.sign_key());
+    let url = format!("{}/api/v1/integration/payment/redeem-code/commit", world.sandbox.prakerja_base_url());
+    let body = r#"{"redeem_code": "code-test-only"}"#;
+
+    let without = builder().build().unwrap().integration_authorizer().unwrap().read_codes(true).build().unwrap();
+    assert_eq!(call(&without, Method::POST, &url, body).await, (StatusCode::OK, false));
+
+    for style in [ProfileAuthorization::Bare, ProfileAuthorization::Bearer] {
+        let prakerja = builder().profile_authorization(style).build().unwrap();
+        let tokens = prakerja.user(world.token(&prakerja).await).build();
+        let with = prakerja.integration_authorizer_with(tokens).unwrap().read_codes(true).build().unwrap();
+        assert_eq!(call(&with, Method::POST, &url, body).await, (StatusCode::OK, false), "{style:?}");
+        world.sandbox.configure_prakerja(|settings| settings.refuse_tokens = true);
+        assert_eq!(call(&with, Method::POST, &url, body).await, (StatusCode::BAD_REQUEST, true), "{style:?}");
+        world.sandbox.configure_prakerja(|settings| settings.refuse_tokens = false);
+        assert_eq!(call(&with, Method::POST, &url, body).await, (StatusCode::OK, false), "{style:?}");
+    }
+
+    let wrong = builder().sign_key("wrong-key-test-only").build().unwrap();
+    let wrong = wrong.integration_authorizer().unwrap().read_codes(true).build().unwrap();
+    assert_eq!(call(&wrong, Method::POST, &url, body).await, (StatusCode::BAD_REQUEST, false));
+    assert_eq!(world.sandbox.outcomes(Route::PrakerjaRedeem)["ERROAUTH4038"], 1);
 }
