@@ -3,7 +3,7 @@
 use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
-use token_core::{ApiAnswer, ApiRequest, AuthScheme, AuthorizeFault, ErrorKind, Moment, Token};
+use token_core::{ApiAnswer, ApiRequest, AuthScheme, AuthorizeFault, ErrorKind, OneReading, Token};
 
 use crate::PROVIDER;
 use crate::config::{ProfileAuthorization, Settings};
@@ -49,7 +49,7 @@ impl AuthScheme for PrakerjaScheme {
         &self,
         _request: &ApiRequest<'_>,
         token: Option<&Token>,
-        _now: &Moment,
+        _now: &OneReading<'_>,
         headers: &mut HeaderMap,
     ) -> Result<(), AuthorizeFault> {
         headers.insert(CLIENT_ID, self.client_id.clone());
@@ -110,10 +110,10 @@ impl AuthScheme for PrakerjaSignedScheme {
         &self,
         request: &ApiRequest<'_>,
         token: Option<&Token>,
-        now: &Moment,
+        now: &OneReading<'_>,
         headers: &mut HeaderMap,
     ) -> Result<(), AuthorizeFault> {
-        let timestamp = timestamp(now).ok_or(AuthorizeFault::Clock)?;
+        let timestamp = timestamp(&now.moment()).ok_or(AuthorizeFault::Clock)?;
         let authorization = token.map(|token| authorization(self.style, token)).transpose()?;
         let signature = self.key.sign(&Signed {
             client_code: &self.client_code,

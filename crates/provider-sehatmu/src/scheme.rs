@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName};
 
-use token_core::{ApiAnswer, ApiRequest, AuthScheme, AuthorizeFault, ErrorKind, Moment, Token, bearer_challenge};
+use token_core::{ApiAnswer, ApiRequest, AuthScheme, AuthorizeFault, ErrorKind, OneReading, Token, bearer_challenge};
 
 use crate::PROVIDER;
 use crate::error::documented_kind;
@@ -36,7 +36,7 @@ impl AuthScheme for SehatMuScheme {
         &self,
         _request: &ApiRequest<'_>,
         token: Option<&Token>,
-        _now: &Moment,
+        _now: &OneReading<'_>,
         headers: &mut HeaderMap,
     ) -> Result<(), AuthorizeFault> {
         if let Some(token) = token {
