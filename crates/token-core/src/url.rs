@@ -146,11 +146,12 @@ pub fn parse_absolute(text: &str) -> Result<Uri, UrlFault> {
     Ok(uri)
 }
 
-/// The port of an authority without user info. One that is empty or over 65535 parses as an authority but is no port.
+/// The port of an authority without user info. One that is empty, over 65535 or signed (`+443`) parses as an authority but is no port.
 pub(crate) fn port_of(authority: &Authority) -> Result<Option<u16>, UrlFault> {
-    match authority.port_u16() {
+    match authority.port() {
         None if authority.as_str() != authority.host() => Err(UrlFault::Malformed),
-        port => Ok(port),
+        Some(port) if !port.as_str().bytes().all(|byte| byte.is_ascii_digit()) => Err(UrlFault::Malformed),
+        port => Ok(port.map(|port| port.as_u16())),
     }
 }
 
@@ -239,6 +240,7 @@ mod tests {
             ("https://:443", UrlFault::Host),
             ("https://service.example:", UrlFault::Malformed),
             ("https://service.example:99999", UrlFault::Malformed),
+            ("https://service.example:+443", UrlFault::Malformed),
             ("https://service.example:port", UrlFault::Malformed),
             ("https://user@service.example", UrlFault::UserInfo),
             ("https://user:password@service.example", UrlFault::UserInfo),
