@@ -268,19 +268,24 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
     /// As with [`token`](Self::token); or [`ErrorKind::Unauthorizable`] with [`AuthorizeFault::TokenTooShort`]: the service's tokens do not live so long.
     pub async fn token_lasting(&self, at_least: Duration) -> Result<Token, Error> {
         let shared = &self.shared;
-        let mut asked = None;
+        // The generation of the token that was too short when another was asked for, and how many came since that are too short as well.
+        let (mut asked, mut came) = (None, 0);
         loop {
             let held = shared.current.load_full();
             let now = shared.clock.now();
             let held = held.filter(|held| held.is_usable(&now));
             if let Some(held) = &held {
-                if held.usable_for(&now) >= at_least {
+                if held.lasts(at_least, &now) {
                     // For the refresh behind a token that is due, and whoever counts.
                     let _ = self.usable(asked.is_some());
                     return Ok(held.token().clone());
                 }
-                let is_new = asked.is_some_and(|before| before != held.generation());
-                if is_new || held.whole_use(&shared.policy) < at_least || held.is_given_until_its_end() {
+                came += u32::from(asked.is_some_and(|before| before != held.generation()));
+                if came >= SHORT_TOKENS {
+                    shared.lock().found_too_long(at_least);
+                }
+                let is_hopeless = held.whole_use(&shared.policy) < at_least || held.is_given_until_its_end();
+                if is_hopeless || shared.lock().is_too_long(at_least) {
                     let message = "the service's tokens do not live as long as the request was said to take";
                     let error = shared.policy.error(ErrorKind::Unauthorizable, Remedy::FixRequest, message);
                     return Err(error.with_source(AuthorizeFault::TokenTooShort));
@@ -292,11 +297,13 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
             };
             if asked.is_none() {
                 shared.policy.tell(&CacheEvent::Wait);
-                asked = Some(held.map_or(0, |held| held.generation()));
             }
+            asked = Some(held.map_or(0, |held| held.generation()));
             let look_after = wait.look_after.unwrap_or_else(|| shared.policy.longest_request());
             if let Some(Answer::Failed(error)) = within(wait.landing.answer(), caught(shared.clock.sleep(look_after))).await {
-                return Err(error);
+                // A login may have given one meanwhile.
+                let held = shared.current.load_full().filter(|held| held.lasts(at_least, &shared.clock.now()));
+                return held.map(|held| held.token().clone()).ok_or(error);
             }
         }
     }
@@ -559,7 +566,7 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
         let held = self.shared.current.load();
         let usable = held.as_ref().filter(|held| held.is_usable(now));
         // A refresh may have landed between the first look and the lock.
-        if let Some(held) = usable.filter(|held| held.usable_for(now) >= at_least) {
+        if let Some(held) = usable.filter(|held| held.lasts(at_least, now)) {
             return Ok(Turn::Serve(held.token().clone()));
         }
         if let Some(over) = &state.over {
@@ -608,6 +615,9 @@ impl<P: TokenProvider + 'static> TokenCache<P> {
         }
     }
 }
+
+/// How many new tokens in a row may be too short for a caller who needs one that lasts. The first may be none of a request: a session's comes out of the store, where it aged.
+const SHORT_TOKENS: u32 = 2;
 
 /// How far a request for a token is for which a caller did not wait any longer: the cause of an error of the kind [`Pending`](ErrorKind::Pending).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

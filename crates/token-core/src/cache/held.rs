@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::policy::CachePolicy;
 use crate::clock::{Clock, Moment};
+use crate::expiry::Expiry;
 use crate::token::Token;
 
 /// A token and the answers about it, as deadlines on both clocks.
@@ -118,7 +119,8 @@ impl Held {
 
     /// For a service that hands out the same token until it is over: to ask again while it is usable would gain nothing.
     pub(super) fn not_due_while_usable(mut self) -> Self {
-        self.due_at = self.usable_until;
+        // By no reading of the monotonic clock, which tells it from a token that the settings keep to its end.
+        self.due_at = Deadline { monotonic: Duration::MAX, ..self.usable_until };
         self
     }
 
@@ -129,7 +131,12 @@ impl Held {
 
     /// Whether the service gave the same token again, and so gives no other before its end.
     pub(super) fn is_given_until_its_end(&self) -> bool {
-        self.due_at.monotonic >= self.usable_until.monotonic
+        self.due_at.monotonic == Duration::MAX
+    }
+
+    /// Whether it is usable for `at_least` from `now` on. Nobody knows when a token without an expiry ends, so that one is.
+    pub(super) fn lasts(&self, at_least: Duration, now: &Moment) -> bool {
+        self.is_usable(now) && (self.token.expiry() == Expiry::Unknown || self.usable_for(now) >= at_least)
     }
 
     /// Whether the token was in use until it was about to be replaced, or long enough to have been good: a refusal then says nothing of the next one.

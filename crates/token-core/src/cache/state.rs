@@ -34,6 +34,8 @@ pub(super) struct State {
     in_doubt: bool,
     /// Tokens in a row that were over on arrival or refused before they had served well.
     useless: u32,
+    /// A caller needed a token for so long, and new ones were not usable so long, though not by much.
+    too_long: Option<Duration>,
     /// The tokens that were refused last: a request that began before that may bring one of them again.
     refused: VecDeque<Refused>,
     /// The last request that had begun when a token was given that no request brought.
@@ -135,6 +137,16 @@ impl State {
         self.in_doubt
     }
 
+    /// Whether it is known that a new token would not be usable for `at_least`.
+    pub(super) fn is_too_long(&self, at_least: Duration) -> bool {
+        self.too_long.is_some_and(|too_long| at_least >= too_long)
+    }
+
+    /// Notes that new tokens are not usable for `at_least`, until one is.
+    pub(super) fn found_too_long(&mut self, at_least: Duration) {
+        self.too_long = Some(self.too_long.map_or(at_least, |before| before.min(at_least)));
+    }
+
     /// Keeps a token that no request brought.
     pub(super) fn given(&mut self, token: Token, policy: &CachePolicy) -> Held {
         self.generation += 1;
@@ -169,6 +181,7 @@ impl State {
         if usable_for.is_zero() {
             return Err(if is_same_again { self.worn(policy, now) } else { self.over_on_arrival(policy, now) });
         }
+        self.too_long.take_if(|too_long| usable_for >= *too_long);
         let mut refused = self.refused.iter().filter(|refused| number <= refused.last_request);
         if refused.any(|refused| refused.fingerprint == held.token().fingerprint()) {
             // Asked for before the refusal, it is what was refused. A pause that the refusal began goes on.

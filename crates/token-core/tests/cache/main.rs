@@ -9,6 +9,7 @@ mod decorators;
 mod ending;
 mod expiry;
 mod failures;
+mod lasting;
 mod observing;
 mod patience;
 mod providers;

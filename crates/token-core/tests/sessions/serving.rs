@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use token_core::{ErrorKind, Remedy, TokenProvider};
 
-use crate::world::{HOUR, World, ask, number, settle};
+use crate::world::{Answer, HOUR, World, ask, number, settle};
 
 #[tokio::test]
 async fn a_login_is_served_without_asking() {
@@ -193,4 +193,38 @@ async fn a_token_that_was_refused_before_it_was_given_here_is_not_given() {
     let there = world.another_process().get("ani").unwrap();
     there.invalidate(&refused);
     assert_eq!(number(&there.token().await.unwrap()), 2);
+}
+
+#[tokio::test]
+async fn a_token_out_of_the_store_that_is_too_short_for_a_request_is_refreshed() {
+    let world = World::new();
+    world.log_in("ani").await;
+    world.clock.advance(HOUR / 2);
+    let there = world.another_process().get("ani").unwrap();
+    assert_eq!(number(&there.token_lasting(HOUR / 3).await.unwrap()), 1);
+    assert_eq!(number(&there.token_lasting(HOUR / 3 * 2).await.unwrap()), 2);
+    // As the first call of a process.
+    world.clock.advance(HOUR / 2);
+    let there = world.another_process().get("ani").unwrap();
+    assert_eq!(number(&there.token_lasting(HOUR / 3 * 2).await.unwrap()), 3);
+    assert_eq!(number(&there.try_token().unwrap()), 3);
+    let error = there.token_lasting(2 * HOUR).await.unwrap_err();
+    assert_eq!((error.kind(), error.remedy()), (ErrorKind::Unauthorizable, Remedy::FixRequest));
+    assert_eq!((world.service.refreshes(), world.service.revoked()), (2, 0));
+}
+
+#[tokio::test]
+async fn a_login_serves_who_waits_for_a_longer_token_though_the_refresh_fails() {
+    let world = World::gated();
+    world.log_in("ani").await;
+    world.clock.advance(HOUR / 2);
+    world.service.will(&[Answer::Fault]);
+    let session = world.sessions.get("ani").unwrap();
+    let waits = session.clone();
+    let caller = tokio::spawn(async move { waits.token_lasting(HOUR / 3 * 2).await });
+    settle().await;
+    world.sessions.log_in("ani", world.service.login("anew")).await.unwrap();
+    world.service.gate.add_permits(1);
+    let token = caller.await.unwrap().unwrap();
+    assert_eq!(crate::world::parts(secrecy::ExposeSecret::expose_secret(token.refresh_token().unwrap())).0, "anew");
 }
