@@ -12,7 +12,7 @@ use crate::token::Token;
 /// Gives a token that is valid now.
 ///
 /// A provider asks its service each time. To keep the answer, wrap it in a [`TokenCache`](crate::TokenCache); to try again after a passing fault, in a [`Retry`](crate::Retry).
-/// A decorator that keeps nothing passes [`invalidate`](Self::invalidate) on to the provider that it holds.
+/// A decorator that keeps nothing passes [`invalidate`](Self::invalidate), [`try_token`](Self::try_token) and [`token_lasting`](Self::token_lasting) on to the provider that it holds.
 #[async_trait]
 pub trait TokenProvider: Send + Sync {
     /// Gives a token that is valid now.

@@ -88,15 +88,13 @@ impl<P: TokenProvider> Retry<P> {
     pub fn provider(&self) -> &P {
         &self.provider
     }
-}
 
-#[async_trait]
-impl<P: TokenProvider> TokenProvider for Retry<P> {
-    async fn token(&self) -> Result<Token, Error> {
+    /// Asks until a token comes or nothing is to be hoped for.
+    async fn tried<F: Future<Output = Result<Token, Error>> + Send>(&self, ask: impl Fn() -> F + Send) -> Result<Token, Error> {
         let began = self.clock.now();
         let mut tried = 0;
         loop {
-            let error = match self.provider.token().await {
+            let error = match ask().await {
                 Ok(token) => return Ok(token),
                 Err(error) => error,
             };
@@ -108,6 +106,13 @@ impl<P: TokenProvider> TokenProvider for Retry<P> {
             }
         }
     }
+}
+
+#[async_trait]
+impl<P: TokenProvider> TokenProvider for Retry<P> {
+    async fn token(&self) -> Result<Token, Error> {
+        self.tried(|| self.provider.token()).await
+    }
 
     fn invalidate(&self, rejected: &Token) {
         self.provider.invalidate(rejected);
@@ -115,6 +120,10 @@ impl<P: TokenProvider> TokenProvider for Retry<P> {
 
     fn try_token(&self) -> Option<Token> {
         self.provider.try_token()
+    }
+
+    async fn token_lasting(&self, at_least: Duration) -> Result<Token, Error> {
+        self.tried(|| self.provider.token_lasting(at_least)).await
     }
 
     fn is_cancel_safe(&self) -> bool {
