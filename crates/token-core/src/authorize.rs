@@ -78,7 +78,7 @@ pub enum ResendPolicy {
     /// Whatever the method: a service that refuses the token has not acted on the request.
     #[default]
     AnyMethod,
-    /// The idempotent ones alone (RFC 9110 section 9.2.2): `GET`, `HEAD`, `OPTIONS`, `TRACE`, `PUT`, `DELETE`.
+    /// The idempotent ones alone (RFC 9110 section 9.2.2): `GET`, `HEAD`, `OPTIONS`, `QUERY`, `TRACE`, `PUT`, `DELETE`.
     Idempotent,
     /// None.
     Never,
@@ -440,6 +440,8 @@ pub struct AuthorizerBuilder<P, S> {
     tokens: Option<P>,
     scheme: S,
     origins: Vec<Origin>,
+    /// Whether an origin was named, right or wrong.
+    is_named: bool,
     check: SettingsCheck,
     options: Options,
     refused_when: Option<RefusedWhen>,
@@ -453,6 +455,7 @@ impl<P: TokenProvider + 'static, S: AuthScheme> AuthorizerBuilder<P, S> {
             check: SettingsCheck::new(scheme.provider()),
             scheme,
             origins: Vec::new(),
+            is_named: false,
             options: Options {
                 patience: Duration::from_secs(30),
                 takes: Duration::ZERO,
@@ -467,6 +470,7 @@ impl<P: TokenProvider + 'static, S: AuthScheme> AuthorizerBuilder<P, S> {
 
     /// Allows requests to one more origin, as `https://api.example:8443`: `https`, or `http` to this machine.
     pub fn origin(mut self, origin: &str) -> Self {
+        self.is_named = true;
         let fix = "write it as `https://service.example`";
         if let Some(base) = self.check.base_url("origin", Some(origin), fix) {
             if base.path().is_empty() {
@@ -479,6 +483,7 @@ impl<P: TokenProvider + 'static, S: AuthScheme> AuthorizerBuilder<P, S> {
 
     /// Allows requests to one more origin.
     pub fn allow(mut self, origin: Origin) -> Self {
+        self.is_named = true;
         self.origins.push(origin);
         self
     }
@@ -535,7 +540,7 @@ impl<P: TokenProvider + 'static, S: AuthScheme> AuthorizerBuilder<P, S> {
     ///
     /// An origin is wrong, or there is none: the error names all faults.
     pub fn build(mut self) -> Result<Authorizer<P, S>, SettingsError> {
-        if self.origins.is_empty() {
+        if !self.is_named {
             self.check.fault("origin", "is missing", "name the origins that the token is for, as `https://service.example`");
         }
         let shared = Shared {
