@@ -158,6 +158,9 @@ async fn tokens_that_just_miss_what_is_needed_do_not_make_one_request_after_anot
     clock.advance(15 * MINUTE);
     assert_eq!(header(&all_of_it).await.unwrap(), "Bearer token-3", "the answer comes faster now");
     assert_eq!(service.calls(), 3);
+    clock.advance(MINUTE);
+    let longer = cache.token_lasting(Duration::from_secs(870)).await.unwrap();
+    assert_eq!((longer.authorization(), service.calls()), (&http::HeaderValue::from_static("Bearer token-many"), 4));
 }
 
 #[tokio::test]

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use token_core::{AuthorizeFault, CachePolicy, Delivery, Error, ErrorKind, Expiry, Remedy, Resend, Token};
+use token_core::{
+    AuthorizeFault, CachePolicy, Delivery, Error, ErrorKind, Expiry, Moment, Remedy, Resend, Token, TokenBuilder, TokenCache,
+};
+use token_testkit::ManualClock;
 
 use crate::bench::{Bench, Does, HOUR, at_once, fails, numbered, settle, text};
 
@@ -141,7 +144,7 @@ async fn a_failure_is_told_and_holds() {
 #[tokio::test]
 async fn a_token_that_another_cache_kept_is_not_asked_for_ever() {
     let bench = Bench::new(|call| Does::Gives(numbered(call), HOUR));
-    let outer = token_core::TokenCache::with_policy(bench.cache.clone(), CachePolicy::default(), Arc::clone(&bench.clock) as _);
+    let outer = TokenCache::with_policy(bench.cache.clone(), CachePolicy::default(), Arc::clone(&bench.clock) as _);
     outer.token().await.unwrap();
     bench.advance(40 * 60);
     for _ in 0..5 {
@@ -153,10 +156,10 @@ async fn a_token_that_another_cache_kept_is_not_asked_for_ever() {
 /// A provider may keep tokens itself, each a little older than what it says.
 #[tokio::test]
 async fn a_provider_that_brings_one_aged_token_after_another_is_asked_twice_in_all() {
-    let clock = Arc::<token_testkit::ManualClock>::default();
+    let clock = Arc::<ManualClock>::default();
     clock.advance(24 * HOUR);
     let aged = |call| {
-        let build: fn(token_core::Moment) -> token_core::TokenBuilder = match call % 2 {
+        let build: fn(Moment) -> TokenBuilder = match call % 2 {
             0 => |now| Token::bearer("token-even", Expiry::After(HOUR), before(now)),
             _ => |now| Token::bearer("token-odd", Expiry::After(HOUR), before(now)),
         };
@@ -169,7 +172,19 @@ async fn a_provider_that_brings_one_aged_token_after_another_is_asked_twice_in_a
     assert_eq!(bench.calls(), 2);
 }
 
+#[tokio::test]
+async fn a_provider_that_brings_the_same_aged_token_is_asked_once() {
+    let clock = Arc::<ManualClock>::default();
+    clock.advance(24 * HOUR);
+    let bench = Bench::on(clock, |_| Does::Builds(|now| Token::bearer("token-same", Expiry::After(HOUR), before(now))));
+    bench.served().await;
+    for _ in 0..5 {
+        assert!(is_too_short(&bench.cache.token_lasting(HOUR / 2).await.unwrap_err()));
+    }
+    assert_eq!((bench.calls(), bench.served().await.as_str()), (2, "token-same"));
+}
+
 /// 40 minutes earlier.
-fn before(now: token_core::Moment) -> token_core::Moment {
-    token_core::Moment::new(now.wall() - 40 * MINUTE, now.monotonic() - 40 * MINUTE)
+fn before(now: Moment) -> Moment {
+    Moment::new(now.wall() - 40 * MINUTE, now.monotonic() - 40 * MINUTE)
 }

@@ -86,6 +86,31 @@ fn callers_with_a_due_token_begin_one_refresh() {
 }
 
 #[test]
+fn callers_who_need_a_longer_token_share_one_request() {
+    explore(2, || {
+        let world = World::new(numbered);
+        let (cache, _) = world.cache_with_token(50);
+        let needs = || assert_eq!(text(&world.token_lasting(&cache, HOUR / 60).unwrap()), "token-1");
+        world.together(&[&needs, &needs]);
+        world.end();
+        assert_eq!((world.served(&cache).as_str(), world.service.calls()), ("token-1", 1));
+    });
+}
+
+#[test]
+fn a_caller_who_needs_a_longer_token_keeps_no_other_from_the_old_one() {
+    explore(1, || {
+        let world = World::new(numbered);
+        let (cache, _) = world.cache_with_token(50);
+        let needs = || assert_eq!(text(&world.token_lasting(&cache, HOUR / 60).unwrap()), "token-1");
+        let is_served = || assert!(["token-0", "token-1"].contains(&world.served(&cache).as_str()));
+        world.together(&[&needs, &is_served, &is_served]);
+        world.end();
+        assert_eq!(world.service.calls(), 1);
+    });
+}
+
+#[test]
 fn a_token_refused_while_its_refresh_lands_is_gone_and_the_new_one_stays() {
     explore(2, || {
         let world = World::new(numbered);

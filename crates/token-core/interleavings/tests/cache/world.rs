@@ -109,6 +109,10 @@ impl World {
         self.watched(cache.token_within(patience))
     }
 
+    pub(crate) fn token_lasting(&self, cache: &Cache, at_least: Duration) -> Result<Token, Error> {
+        self.watched(cache.token_lasting(at_least))
+    }
+
     pub(crate) fn try_token(&self, cache: &Cache) -> Option<Token> {
         let error = || Error::new("test", ErrorKind::Pending, Remedy::Retry);
         self.watched(async { cache.try_token().ok_or_else(error) }).ok()
