@@ -1,7 +1,7 @@
 //! Access tokens without the pain: one small trait, expiry that is read once, and a cache that nobody has to think about.
 //!
 //! Everything is a [`TokenProvider`]. A provider asks its service each time; [`Retry`] tries again after a passing fault; [`TokenCache`] keeps the answer.
-//! They compose, and each provider's `build()` composes them for you. The [`Error`] says what went wrong ([`Error::kind`]) and what to do about it ([`Error::remedy`]).
+//! They compose, and each provider's `build()` composes them for you. An [`Authorizer`] takes any of them and adds their tokens to requests: to the origins that it is made for, and to no other. The [`Error`] says what went wrong ([`Error::kind`]) and what to do about it ([`Error::remedy`]).
 //!
 //! To write a provider, turn settings into a [`TokenRequest`], send it with [`exchange`], and turn the [`Reply`] into a [`Token`] or an [`Error`].
 //!
@@ -30,6 +30,7 @@
 //! | a token, and I can wait | [`TokenCache::token`] |
 //! | the header for a request | [`TokenCache::authorization`] |
 //! | I can wait, but only so long | [`TokenCache::token_within`] |
+//! | I need it for so long | [`TokenCache::token_lasting`] |
 //! | I cannot wait | [`TokenCache::try_token`], [`TokenCache::try_authorization`] |
 //! | an API refused the token | [`TokenCache::invalidate`] |
 //! | how does it stand? | [`TokenCache::state`] |
