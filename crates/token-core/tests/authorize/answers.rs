@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 
 use token_core::{
-    ApiAnswer, ApiRequest, AuthScheme, Authorize, AuthorizeFault, Authorizer, ErrorKind, Moment, ResendPolicy, Token,
+    ApiAnswer, ApiRequest, AuthScheme, Authorize, AuthorizeFault, Authorizer, ErrorKind, OneReading, ResendPolicy, Token,
 };
 
 use crate::world::{API, Service, authorize, bearer, header, headers, numbered};
@@ -27,7 +27,7 @@ impl AuthScheme for Coded {
         &self,
         _request: &ApiRequest<'_>,
         token: Option<&Token>,
-        _now: &Moment,
+        _now: &OneReading<'_>,
         headers: &mut HeaderMap,
     ) -> Result<(), AuthorizeFault> {
         if let Some(token) = token {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 
 use token_core::{
-    ApiAnswer, ApiBody, ApiRequest, AuthScheme, Authorize, AuthorizeFault, Authorizer, ErrorKind, Moment, Remedy, Target, Token,
+    ApiAnswer, ApiBody, ApiRequest, AuthScheme, Authorize, AuthorizeFault, Authorizer, ErrorKind, OneReading, Remedy, Target,
+    Token,
 };
 use token_testkit::ManualClock;
 
@@ -37,14 +38,14 @@ impl AuthScheme for Signed {
         &self,
         request: &ApiRequest<'_>,
         token: Option<&Token>,
-        now: &Moment,
+        now: &OneReading<'_>,
         headers: &mut HeaderMap,
     ) -> Result<(), AuthorizeFault> {
         let body = request.body.bytes()?;
         if body.is_empty() {
             return Err(AuthorizeFault::Clock);
         }
-        let seconds = now.wall().duration_since(std::time::UNIX_EPOCH).map_err(|_| AuthorizeFault::Clock)?.as_secs();
+        let seconds = now.moment().wall().duration_since(std::time::UNIX_EPOCH).map_err(|_| AuthorizeFault::Clock)?.as_secs();
         let value = HeaderValue::from_str(&format!("{} of {}", body.len(), seconds)).map_err(|_| AuthorizeFault::Clock)?;
         headers.insert(signature(), value);
         if let Some(token) = token {
