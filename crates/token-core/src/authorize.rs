@@ -147,7 +147,7 @@ impl<P: TokenProvider, S: AuthScheme> Shared<P, S> {
 
     fn fault(&self, request: &ApiRequest<'_>, headers: &HeaderMap) -> Option<AuthorizeFault> {
         if !request.target.is_any_of(&self.origins) {
-            return Some(AuthorizeFault::OtherOrigin { origin: request.target.origin() });
+            return Some(request.target.elsewhere());
         }
         if *request.method == Method::CONNECT {
             return Some(AuthorizeFault::Connect);
@@ -385,7 +385,7 @@ impl<P: TokenProvider + 'static, S: AuthScheme> Authorize for Authorizer<P, S> {
         }
         let target = target.map_err(|fault| self.shared.error(fault))?;
         let fault = if !target.is_any_of(&self.shared.origins) {
-            AuthorizeFault::OtherOrigin { origin: target.origin() }
+            target.elsewhere()
         } else if !target.agrees_with_host_header(headers) {
             AuthorizeFault::HostDiffers
         } else {

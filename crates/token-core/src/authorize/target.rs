@@ -139,17 +139,12 @@ impl<'a> Target<'a> {
         }
     }
 
-    pub(super) fn origin(&self) -> String {
-        struct Shown<'a>(&'a Target<'a>);
-        impl fmt::Display for Shown<'_> {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match self.0.place.host_and_port(self.0.is_https) {
-                    Some((host, port)) => write_origin(formatter, self.0.is_https, host, port),
-                    None => formatter.write_str("a place whose port is no number"),
-                }
-            }
+    /// The fault of a request that goes to none of the origins that are allowed.
+    pub(super) fn elsewhere(&self) -> AuthorizeFault {
+        match self.place.host_and_port(self.is_https) {
+            Some(_) => AuthorizeFault::OtherOrigin { origin: Shown(self).to_string() },
+            None => AuthorizeFault::NoOrigin,
         }
-        Shown(self).to_string()
     }
 
     pub(super) fn is_any_of(&self, origins: &[Origin]) -> bool {
@@ -171,7 +166,19 @@ impl<'a> Target<'a> {
 
 impl fmt::Debug for Target<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Target({})", self.origin())
+        write!(formatter, "Target({})", Shown(self))
+    }
+}
+
+/// Its origin.
+struct Shown<'a>(&'a Target<'a>);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.place.host_and_port(self.0.is_https) {
+            Some((host, port)) => write_origin(formatter, self.0.is_https, host, port),
+            None => formatter.write_str("a port that is none"),
+        }
     }
 }
 
