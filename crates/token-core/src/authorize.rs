@@ -140,6 +140,7 @@ impl<P: TokenProvider, S: AuthScheme> Shared<P, S> {
     fn error(&self, fault: AuthorizeFault) -> Error {
         let remedy = match fault {
             AuthorizeFault::Clock => Remedy::CorrectClock,
+            AuthorizeFault::Unsigned => Remedy::FixProgram,
             _ => Remedy::FixRequest,
         };
         Error::new(self.scheme.provider(), ErrorKind::Unauthorizable, remedy).with_source(fault)

@@ -53,6 +53,9 @@ pub enum AuthorizeFault {
     /// The token is over, or is too soon, for a request that takes so long.
     #[error("its token would be over before the time that the request was said to take")]
     TokenTooShort,
+    /// What the service wants could not be made of the token and the key. It does not happen with the tokens of this library.
+    #[error("no signature could be made for it")]
+    Unsigned,
     /// A value has a character that no header holds.
     #[error("the value of `{name}` has a character that no header holds")]
     Unwritable {
