@@ -8,6 +8,7 @@ use std::sync::Arc;
 use http::Uri;
 use secrecy::{ExposeSecret, SecretString};
 
+use token_core::BaseUrl;
 use token_core::settings::{Environment, SettingsCheck, SettingsError};
 
 use crate::PROVIDER;
@@ -71,7 +72,7 @@ impl Config {
             self.base_url.as_deref(),
             "write the address that Klikoo gave, as `https://service.example/klikoo-b2b`",
         );
-        let token_url = base_url.and_then(|base_url| base_url.join(TOKEN_PATH).ok());
+        let token_url = base_url.as_ref().and_then(|base_url| base_url.join(TOKEN_PATH).ok());
         let doubled = token_url.as_ref().is_some_and(|url| url.path().contains("/v1/open-api/access-token/v1/"));
         if doubled {
             check.fault("base_url", "ends in `/v1/open-api/access-token`", "leave that out: it is added");
@@ -87,6 +88,7 @@ impl Config {
         let client_secret =
             check.secret("client_secret", self.client_secret.as_ref(), "give the client secret that Klikoo issued");
         Some(Settings {
+            base_url: base_url?,
             token_url: token_url?,
             client_id: client_id?.to_owned(),
             client_secret: client_secret?.into(),
@@ -163,6 +165,7 @@ impl fmt::Debug for Config {
 /// Settings that passed their checks.
 #[derive(Debug)]
 pub(crate) struct Settings {
+    pub(crate) base_url: BaseUrl,
     pub(crate) token_url: Uri,
     pub(crate) client_id: String,
     client_secret: SecretString,
@@ -170,7 +173,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// For the request's body, and for taking it out of what the service says.
+    /// For the request's body, for the key of the digital signature, and for taking it out of what the service says.
     pub(crate) fn expose_client_secret(&self) -> &str {
         self.client_secret.expose_secret()
     }

@@ -37,6 +37,11 @@
 //! An RSA key of 2048 bits or more, whose public half is registered with Klikoo; PKCS#8 (`BEGIN PRIVATE KEY`) and PKCS#1 (`BEGIN RSA PRIVATE KEY`) are both read.
 //! To keep it in an HSM or a KMS, implement [`Signer`] and give it with [`KlikooBuilder::signer`].
 //!
+//! # Requests with a token
+//!
+//! They carry another signature, over the method, the path, the token, the body and the time (Klikoo, Digital Signature page).
+//! [`KlikooBuilder::build_authorizer`] gives an authoriser that adds it, with the tokens of [`KlikooBuilder::build`] inside.
+//!
 //! # The clock
 //!
 //! The service refuses a time that is off ([`KlikooErrorCode::TimestampMismatch`]), so the machine's clock has to be right.
@@ -47,6 +52,7 @@
 //! - `reqwest` (default): the transport of `transport-reqwest`. Without it, give one with [`KlikooBuilder::transport`].
 //! - `serde`: [`Config`] is `Deserialize`, so that the settings can stand in a file.
 
+mod canonical;
 mod code;
 mod config;
 mod error;
@@ -54,14 +60,17 @@ mod key;
 mod provider;
 mod request;
 mod response;
+mod scheme;
 mod signature;
 mod signer;
 
+pub use canonical::{CanonicalJsonError, canonical_json};
 pub use code::{ResponseCode, ResponseCodeError};
 pub use config::Config;
 pub use error::{KlikooErrorCode, Service};
 pub use key::KeyError;
 pub use provider::{Klikoo, KlikooBuilder};
+pub use scheme::KlikooScheme;
 pub use signature::TimestampPrecision;
 pub use signer::{RsaSigner, Signer, SignerError};
 

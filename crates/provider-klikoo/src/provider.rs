@@ -10,11 +10,13 @@ use secrecy::SecretString;
 
 use token_core::settings::{SettingsCheck, SettingsError};
 use token_core::{
-    Asked, Assembly, CachePolicy, Clock, Error, Retry, RetryPolicy, Token, TokenCache, TokenProvider, Transport, exchange,
+    Asked, Assembly, Authorizer, AuthorizerBuilder, CachePolicy, Clock, Error, Origin, Retry, RetryPolicy, Token, TokenCache,
+    TokenProvider, Transport, exchange,
 };
 
 use crate::PROVIDER;
 use crate::config::{Config, Settings};
+use crate::scheme::KlikooScheme;
 use crate::signature::TimestampPrecision;
 use crate::signer::Signer;
 use crate::{request, response, signature};
@@ -200,6 +202,32 @@ impl KlikooBuilder {
             transport,
             clock: self.assembly.clock,
         })
+    }
+
+    /// Checks the settings and builds the provider as [`build`](Self::build) does, in an authoriser that signs requests with its tokens, to the origin of the base URL.
+    /// The cache is [`Authorizer::tokens`].
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn build_authorizer(self) -> Result<Authorizer<TokenCache<Retry<Klikoo>>, KlikooScheme>, SettingsError> {
+        let tokens = self.clone().build()?;
+        self.authorizer(tokens)?.build()
+    }
+
+    /// Begins an authoriser that signs requests with the tokens of `tokens`, as a cache that is held already; the origin of the base URL is allowed, and it goes by the clock of this builder.
+    ///
+    /// It needs `base_url`, `client_id` and `client_secret`: no private key, and no transport.
+    ///
+    /// # Errors
+    ///
+    /// Settings are missing or wrong: the error names all of them, with what to do.
+    pub fn authorizer<P: TokenProvider + 'static>(self, tokens: P) -> Result<AuthorizerBuilder<P, KlikooScheme>, SettingsError> {
+        let mut check = SettingsCheck::new(PROVIDER);
+        let settings = self.config.check(&mut check);
+        let settings = check.finish(settings)?;
+        let authorizer = Authorizer::with_scheme(tokens, KlikooScheme::new(&settings));
+        Ok(authorizer.allow(Origin::of(&settings.base_url)).clock(self.assembly.clock))
     }
 }
 

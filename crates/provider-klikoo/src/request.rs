@@ -10,8 +10,8 @@ use token_core::{Error, ErrorKind, Remedy, Resend, TokenRequest, secret_header};
 use crate::config::Settings;
 use crate::signature::{Signed, not_sent};
 
-const TIMESTAMP: HeaderName = HeaderName::from_static("open-api-timestamp");
-const SIGNATURE: HeaderName = HeaderName::from_static("open-api-signature");
+pub(crate) const TIMESTAMP: HeaderName = HeaderName::from_static("open-api-timestamp");
+pub(crate) const SIGNATURE: HeaderName = HeaderName::from_static("open-api-signature");
 
 /// The body (Klikoo, Access Token page).
 struct Body<'a> {

@@ -77,7 +77,7 @@ pub(crate) fn not_sent(kind: ErrorKind, remedy: Remedy) -> Error {
 }
 
 /// `None` for a time outside the years 0 to 9999, which the format has no room for.
-fn timestamp(wall: SystemTime, precision: TimestampPrecision) -> Option<String> {
+pub(crate) fn timestamp(wall: SystemTime, precision: TimestampPrecision) -> Option<String> {
     let time = Timestamp::try_from(wall).ok()?;
     let local = time.display_with_offset(WIB);
     let text = match precision {
