@@ -6,11 +6,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 
-use examples::{Failure, agree_in_browser, call_api};
+use examples::{Failure, agree_in_browser, call_authorized};
 use provider_klikoo::Klikoo;
 use provider_prakerja::Prakerja;
 use provider_sehatmu::SehatMu;
-use token_core::{Token, TokenProvider, Transport};
+use token_core::{Authorize, Bearer, Token, TokenProvider, Transport};
 use token_sandbox::Sandbox;
 use transport_reqwest::ReqwestTransport;
 
@@ -65,21 +65,23 @@ async fn sehatmu(sandbox: &Sandbox, transport: &Arc<dyn Transport>) -> Result<()
         .client_secret(credentials.client_secret())
         .transport(Arc::clone(transport))
         .build()?;
+    let authorizer = Bearer::of(tokens).origin(sandbox.sehatmu_base_url()).build()?;
     let api = format!("{}/oauth/me", sandbox.sehatmu_base_url());
-    twice("SehatMu", "client credentials", &tokens, sandbox, &**transport, &api).await
+    twice("SehatMu", "client credentials", &authorizer, sandbox, &**transport, &api).await
 }
 
 async fn klikoo(sandbox: &Sandbox, transport: &Arc<dyn Transport>) -> Result<(), Failure> {
     let credentials = sandbox.klikoo_credentials();
-    let tokens = Klikoo::builder()
+    // Its calls after the token are signed too, so the tokens come in an authoriser.
+    let authorizer = Klikoo::builder()
         .base_url(sandbox.klikoo_base_url())
         .client_id(credentials.client_id())
         .client_secret(credentials.client_secret())
         .private_key(credentials.private_key_pem())
         .transport(Arc::clone(transport))
-        .build()?;
+        .build_authorizer()?;
     let api = format!("{}/v1/open-api/balance", sandbox.klikoo_base_url());
-    twice("Klikoo", "RSA-signed credentials", &tokens, sandbox, &**transport, &api).await
+    twice("Klikoo", "RSA-signed credentials", &authorizer, sandbox, &**transport, &api).await
 }
 
 /// A service that refuses the credentials: one request, an error that says what to do, and a pause in which it is not asked again.
@@ -111,15 +113,15 @@ async fn why(tokens: &dyn TokenProvider) -> Result<String, Failure> {
 async fn twice(
     service: &str,
     how: &str,
-    tokens: &dyn TokenProvider,
+    authorizer: &dyn Authorize,
     sandbox: &Sandbox,
     transport: &dyn Transport,
     api: &str,
 ) -> Result<(), Failure> {
-    let token = tokens.token().await?;
-    let status = call_api(transport, api, &token).await?;
+    let token = authorizer.token(None).await?.ok_or("the authoriser has no tokens")?;
+    let status = call_authorized(transport, api, authorizer).await?;
     let asked = sandbox.requests();
-    tokens.token().await?;
+    authorizer.token(None).await?;
     row(service, how, &token, status, sandbox.requests() == asked)
 }
 

@@ -3,10 +3,10 @@
 pub mod prakerja_login;
 
 use http::header::{AUTHORIZATION, COOKIE, HeaderName, LOCATION, SET_COOKIE};
-use http::{HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use zeroize::Zeroizing;
 
-use token_core::{Resend, Token, TokenRequest, TokenResponse, Transport};
+use token_core::{ApiBody, ApiRequest, Authorize, Resend, Target, Token, TokenRequest, TokenResponse, Transport};
 
 /// What any step of an example may fail with.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -19,6 +19,22 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub async fn call_api(transport: &dyn Transport, url: &str, token: &Token) -> Result<u16, Failure> {
     let request = TokenRequest::new(Method::GET, url.parse()?, Resend::AfterRefusal)
         .with_header(AUTHORIZATION, token.authorization().clone());
+    Ok(transport.send(request).await?.status().as_u16())
+}
+
+/// Calls an API with whatever its service wants in a request: a token, and for Klikoo a signature.
+///
+/// # Errors
+///
+/// `url` is none, or not below the service's base URL; there is no token; or no answer came.
+pub async fn call_authorized(transport: &dyn Transport, url: &str, authorizer: &dyn Authorize) -> Result<u16, Failure> {
+    let url: Uri = url.parse()?;
+    let request = ApiRequest { method: &Method::GET, target: Target::of_uri(&url)?, body: ApiBody::Bytes(b"") };
+    let token = authorizer.token(None).await?;
+    let mut headers = HeaderMap::new();
+    authorizer.attach(&request, token.as_ref(), &mut headers)?;
+    let request = TokenRequest::new(Method::GET, url.clone(), Resend::AfterRefusal);
+    let request = headers.iter().fold(request, |request, (name, value)| request.with_header(name.clone(), value.clone()));
     Ok(transport.send(request).await?.status().as_u16())
 }
 

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use examples::{agree_in_browser, call_api};
+use examples::{agree_in_browser, call_api, call_authorized};
 use provider_klikoo::Klikoo;
 use provider_prakerja::Prakerja;
 use provider_sehatmu::SehatMu;
@@ -53,9 +53,9 @@ async fn what_the_sandbox_exports_is_all_that_from_env_needs() {
     let url = format!("{}/oauth/me", exports["SEHATMU_BASE_URL"].to_str().unwrap());
     assert_eq!(call_api(&transport, &url, &sehatmu.token().await.unwrap()).await.unwrap(), 200);
 
-    let klikoo = Klikoo::from_lookup(lookup).unwrap().build().unwrap();
+    let klikoo = Klikoo::from_lookup(lookup).unwrap().build_authorizer().unwrap();
     let url = format!("{}/v1/open-api/balance", exports["KLIKOO_BASE_URL"].to_str().unwrap());
-    assert_eq!(call_api(&transport, &url, &klikoo.token().await.unwrap()).await.unwrap(), 200);
+    assert_eq!(call_authorized(&transport, &url, &klikoo).await.unwrap(), 200);
 
     let prakerja = Prakerja::from_lookup(lookup).unwrap().build().unwrap();
     // The URL that we make and the one that the service signs for: both lead to a login.

@@ -10,11 +10,13 @@ mod support {
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::AUTHORIZATION;
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, Uri};
 
-use provider_klikoo::{Klikoo, KlikooBuilder, KlikooErrorCode, TimestampPrecision};
-use token_core::{ErrorKind, Remedy, Resend, Token, TokenRequest, Transport as _};
+use provider_klikoo::{Klikoo, KlikooBuilder, KlikooErrorCode, KlikooScheme, TimestampPrecision, canonical_json};
+use token_core::{
+    ApiBody, ApiRequest, Authorize as _, Authorizer, ErrorKind, Remedy, Resend, Retry, Target, Token, TokenCache, TokenRequest,
+    Transport as _,
+};
 use token_sandbox::{Sandbox, SandboxBuilder, Service};
 use token_testkit::ManualClock;
 use transport_reqwest::ReqwestTransport;
@@ -33,32 +35,66 @@ async fn start(change: impl FnOnce(SandboxBuilder) -> SandboxBuilder) -> (Arc<Ma
     (clock, sandbox, builder)
 }
 
-async fn balance(sandbox: &Sandbox, token: &Token) -> StatusCode {
-    let url = format!("{}/v1/open-api/balance", sandbox.klikoo_base_url()).parse().unwrap();
-    let request =
-        TokenRequest::new(Method::GET, url, Resend::AfterRefusal).with_header(AUTHORIZATION, token.authorization().clone());
+/// What signs the calls with a token.
+type Signing = Authorizer<TokenCache<Retry<Klikoo>>, KlikooScheme>;
+
+/// Sends a call with this token, signed, and gives the answer's status.
+async fn call(authorizer: &Signing, token: &Token, method: Method, url: String, body: &[u8]) -> StatusCode {
+    let url: Uri = url.parse().unwrap();
+    let request = ApiRequest { method: &method, target: Target::of_uri(&url).unwrap(), body: ApiBody::Bytes(body) };
+    let mut headers = HeaderMap::new();
+    authorizer.attach(&request, Some(token), &mut headers).unwrap();
+    let mut request = TokenRequest::new(method.clone(), url.clone(), Resend::AfterRefusal);
+    for (name, value) in &headers {
+        request = request.with_header(name.clone(), value.clone());
+    }
+    if !body.is_empty() {
+        request = request.with_body("application/json", body.to_vec().into());
+    }
     ReqwestTransport::new().unwrap().send(request).await.unwrap().status()
+}
+
+async fn balance(sandbox: &Sandbox, authorizer: &Signing, token: &Token) -> StatusCode {
+    call(authorizer, token, Method::GET, format!("{}/v1/open-api/balance", sandbox.klikoo_base_url()), b"").await
 }
 
 #[tokio::test]
 async fn a_token_is_obtained_accepted_and_kept() {
     let (clock, sandbox, builder) = start(|sandbox| sandbox).await;
-    let tokens = builder.build().unwrap();
+    let authorizer = builder.build_authorizer().unwrap();
+    let tokens = authorizer.tokens().unwrap();
     let first = tokens.token().await.unwrap();
-    assert_eq!(balance(&sandbox, &first).await, StatusCode::OK);
+    assert_eq!(balance(&sandbox, &authorizer, &first).await, StatusCode::OK);
     assert!(tokens.token().await.unwrap().is_same(&first));
     assert_eq!(sandbox.requests().klikoo_token, 1);
 
     clock.advance(Duration::from_secs(900));
-    assert_eq!(balance(&sandbox, &first).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(balance(&sandbox, &authorizer, &first).await, StatusCode::UNAUTHORIZED);
     let second = tokens.token().await.unwrap();
-    assert_eq!(balance(&sandbox, &second).await, StatusCode::OK);
+    assert_eq!(balance(&sandbox, &authorizer, &second).await, StatusCode::OK);
     assert_eq!(sandbox.requests().klikoo_token, 2);
 
     sandbox.revoke_all(Service::Klikoo);
     tokens.invalidate(&second);
-    assert_eq!(balance(&sandbox, &tokens.token().await.unwrap()).await, StatusCode::OK);
+    assert_eq!(balance(&sandbox, &authorizer, &tokens.token().await.unwrap()).await, StatusCode::OK);
     assert_eq!(sandbox.requests().klikoo_token, 3);
+}
+
+#[tokio::test]
+async fn what_is_signed_is_what_the_service_checks() {
+    let (_clock, sandbox, builder) = start(|sandbox| sandbox).await;
+    let authorizer = builder.clone().build_authorizer().unwrap();
+    let token = authorizer.tokens().unwrap().token().await.unwrap();
+    let url = |query: &str| format!("{}/v1/open-api/account/inquiry{query}", sandbox.klikoo_base_url());
+    let body = br#"{ "bank_code": "000", "account_number": "<1> & 2" }"#;
+    for body in [body.as_slice(), &canonical_json(body).unwrap()] {
+        for query in ["", "?page=1&size=a%2Fb"] {
+            assert_eq!(call(&authorizer, &token, Method::POST, url(query), body).await, StatusCode::OK, "{query}");
+        }
+    }
+    // The sandbox checks: with another secret it says no.
+    let other = builder.client_secret("secret-of-another").build_authorizer().unwrap();
+    assert_eq!(call(&other, &token, Method::POST, url(""), body).await, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]
@@ -80,8 +116,9 @@ async fn many_callers_make_one_request() {
 #[tokio::test]
 async fn milliseconds_and_short_codes_are_understood_on_both_sides() {
     let (_clock, sandbox, builder) = start(|sandbox| sandbox.klikoo(|settings| settings.short_codes = true)).await;
-    let tokens = builder.clone().timestamp_precision(TimestampPrecision::Milliseconds).build().unwrap();
-    assert_eq!(balance(&sandbox, &tokens.token().await.unwrap()).await, StatusCode::OK);
+    let authorizer = builder.clone().timestamp_precision(TimestampPrecision::Milliseconds).build_authorizer().unwrap();
+    let token = authorizer.tokens().unwrap().token().await.unwrap();
+    assert_eq!(balance(&sandbox, &authorizer, &token).await, StatusCode::OK);
 
     let error = builder.client_secret("secret-of-another").build().unwrap().token().await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::ClientRefused, Some("4010170")));

@@ -2,6 +2,7 @@
 //!
 //! Headers, body and codes are those of the pages "Access Token", "Digital Signature" and "APIs Response Code".
 
+mod mistake;
 mod signature;
 
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, Method, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use crate::count::{Outcome, Route};
@@ -29,11 +31,17 @@ use crate::state::{Shared, lock};
 use crate::store::Store;
 use crate::time::{self, Time};
 
+use self::mistake::Call;
+use self::signature::Signed;
+
 /// The prefix of the real base URL. Paths are signed without it.
 pub(crate) const PREFIX: &str = "/klikoo-b2b";
 
 const TIMESTAMP: &str = "open-api-timestamp";
 const SIGNATURE: &str = "open-api-signature";
+
+/// What the real service does not have: a sentence for the person who is puzzled by a refusal.
+const HINT: HeaderName = HeaderName::from_static("sandbox-hint");
 
 pub(crate) fn router() -> Router<Arc<Shared>> {
     Router::new()
@@ -55,16 +63,17 @@ pub(crate) struct Klikoo {
     tokens: Store<()>,
 }
 
-/// A line of Klikoo's table of codes: the long form, the short one and the message.
+/// A line of Klikoo's table of codes: the long form, the short one and the message. The hint is the sandbox's own.
 #[derive(Clone, Copy, Debug)]
 struct Code {
     long: &'static str,
     short: &'static str,
     message: &'static str,
+    hint: Option<&'static str>,
 }
 
 const fn code(long: &'static str, short: &'static str, message: &'static str) -> Code {
-    Code { long, short, message }
+    Code { long, short, message, hint: None }
 }
 
 // The short form is three digits of HTTP, two of the service and the last two of the case, as in `2000100`.
@@ -113,6 +122,9 @@ impl Klikoo {
         let status = code.long.get(..3).and_then(|digits| digits.parse().ok()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(body)).into_response();
         response.extensions_mut().insert(Outcome(code.long));
+        if let Some(hint) = code.hint {
+            response.headers_mut().insert(HINT, HeaderValue::from_static(hint));
+        }
         response
     }
 
@@ -167,25 +179,34 @@ impl Klikoo {
         }))
     }
 
-    /// What every call with a token must bring. `route` is the route whose path is signed.
-    fn authorize(&self, now: Time, headers: &HeaderMap, method: &Method, route: Route, body: &[u8]) -> Result<(), Code> {
-        let token = headers
-            .get(AUTHORIZATION)
+    /// What every call with a token must bring: first the token, then a signature for it.
+    fn authorize(&self, now: Time, head: &Parts, body: &[u8]) -> Result<(), Code> {
+        let headers = &head.headers;
+        let mut authorizations = headers.get_all(AUTHORIZATION).iter();
+        let token = authorizations
+            .next()
+            .filter(|_| authorizations.next().is_none())
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.split_at_checked(7))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer "))
             .map(|(_, token)| token)
             .ok_or(TOKEN_WRONG)?;
         self.check_token(now, token)?;
-        if self.settings.check_digital_signature {
-            let timestamp = header(headers, TIMESTAMP)?;
-            let signature = header(headers, SIGNATURE)?;
-            self.check_time(now, timestamp)?;
-            let path = route.path().strip_prefix(PREFIX).unwrap_or(route.path());
-            let text = signature::digital_text(method, path, token, body, timestamp);
-            if !signature::is_hmac(self.credentials.client_secret(), &text, signature) {
-                return Err(SIGNED_WRONG);
-            }
+        if !self.settings.check_digital_signature {
+            return Ok(());
+        }
+        let timestamp = header(headers, TIMESTAMP)?;
+        let signature = header(headers, SIGNATURE)?;
+        self.check_time(now, timestamp)?;
+        // As they stand in the request line.
+        let path = head.uri.path();
+        let path = path.strip_prefix(PREFIX).unwrap_or(path);
+        let hash = signature::body_hash(body);
+        let signed = Signed { method: head.method.as_str(), path, token, hash: &hash, timestamp };
+        let client_secret = self.credentials.client_secret();
+        if !signature::is_hmac(client_secret, &signed.text(), signature) {
+            let call = Call { signed, query: head.uri.query(), body, signature };
+            return Err(Code { hint: mistake::explain(client_secret, &call), ..SIGNED_WRONG });
         }
         Ok(())
     }
@@ -226,21 +247,19 @@ async fn token(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byte
     }
 }
 
-async fn balance(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn balance(State(shared): State<Arc<Shared>>, head: Parts, body: Bytes) -> Response {
     let now = shared.clock.now();
     let klikoo = lock(&shared.klikoo);
-    match klikoo.authorize(now, &headers, &Method::GET, Route::KlikooBalance, &body) {
+    match klikoo.authorize(now, &head, &body) {
         Ok(()) => klikoo.answer(OK_ACCOUNT, Some(json!({"balance": 1_000_000, "currency": "IDR"}))),
         Err(code) => klikoo.answer(code, None),
     }
 }
 
-async fn inquiry(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn inquiry(State(shared): State<Arc<Shared>>, head: Parts, body: Bytes) -> Response {
     let now = shared.clock.now();
     let klikoo = lock(&shared.klikoo);
-    let result =
-        klikoo.authorize(now, &headers, &Method::POST, Route::KlikooInquiry, &body).and_then(|()| json_body(&headers, &body));
-    match result {
+    match klikoo.authorize(now, &head, &body).and_then(|()| json_body(&head.headers, &body)) {
         Ok(_) => klikoo.answer(OK_ACCOUNT, Some(json!({"account_name": "Siti Contoh"}))),
         Err(code) => klikoo.answer(code, None),
     }

@@ -224,8 +224,8 @@ pub struct KlikooSettings {
     pub short_codes: bool,
     /// A new token ends the client's old one. Not documented.
     pub one_token_per_client: bool,
-    /// Calls with a token need a digital signature too (HMAC-SHA512 with the client secret).
-    /// Off in the strict reading too, though documented: it is for the calls after the token, and no client here signs those.
+    /// Calls with a token need a digital signature too (HMAC-SHA512 with the client secret), over the bytes that came.
+    /// Documented, and on in both readings; off is for trying a token alone.
     pub check_digital_signature: bool,
     /// Protected routes refuse every token, however fresh.
     pub refuse_tokens: bool,
@@ -241,7 +241,7 @@ impl KlikooSettings {
             tolerance_ahead: Duration::ZERO,
             short_codes: false,
             one_token_per_client: true,
-            check_digital_signature: false,
+            check_digital_signature: true,
             refuse_tokens: false,
         }
     }

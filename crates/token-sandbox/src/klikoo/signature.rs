@@ -4,7 +4,6 @@ use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, Unparsed
 use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http::Method;
 use jiff::Timestamp;
 use rustls_pki_types::SubjectPublicKeyInfoDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -34,12 +33,29 @@ pub(super) fn is_rsa_signature(public_key: &[u8], text: &str, signature: &str) -
     UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public_key).verify(text.as_bytes(), &signature).is_ok()
 }
 
-/// `METHOD:PATH:TOKEN:HASHED_PAYLOAD:TIMESTAMP` (Klikoo, Digital Signature page).
+/// What a digital signature covers.
+#[derive(Clone, Copy)]
+pub(super) struct Signed<'a> {
+    pub(super) method: &'a str,
+    pub(super) path: &'a str,
+    pub(super) token: &'a str,
+    pub(super) hash: &'a str,
+    pub(super) timestamp: &'a str,
+}
+
+impl Signed<'_> {
+    /// `METHOD:PATH:TOKEN:HASHED_PAYLOAD:TIMESTAMP` (Klikoo, Digital Signature page).
+    pub(super) fn text(&self) -> String {
+        let Self { method, path, token, hash, timestamp } = self;
+        format!("{method}:{path}:{token}:{hash}:{timestamp}")
+    }
+}
+
+/// SHA-256 of the bytes that came, in lower-case hexadecimal.
 ///
-/// The hash is over the bytes that came. Whether the real service writes them anew first is not known; bytes that are signed as sent pass here.
-pub(super) fn digital_text(method: &Method, path: &str, token: &str, body: &[u8], timestamp: &str) -> String {
-    let hash = to_hex(digest::digest(&digest::SHA256, body).as_ref());
-    format!("{method}:{path}:{token}:{hash}:{timestamp}")
+/// Whether the real service writes them anew first is not known; bytes that are signed as sent pass here.
+pub(super) fn body_hash(body: &[u8]) -> String {
+    to_hex(digest::digest(&digest::SHA256, body).as_ref())
 }
 
 /// HMAC-SHA512 over `text` with the text of the client secret as key, in standard Base64.
@@ -102,13 +118,15 @@ mod tests {
         let secret = "0123456789abcdef0123456789abcdef";
         let time = "2022-03-21T10:11:40+07:00";
         let sorted = br#"{"account_number":true,"bank_code":"000"}"#;
-        let post = digital_text(&Method::POST, "/v1/open-api/account/inquiry", "TOKEN", sorted, time);
+        let text =
+            |method, path, body: &[u8]| Signed { method, path, token: "TOKEN", hash: &body_hash(body), timestamp: time }.text();
+        let post = text("POST", "/v1/open-api/account/inquiry", sorted);
         assert!(is_hmac(
             secret,
             &post,
             "UW6cDhR3dEgNyHkPlpmifmaCvY0B19UwWZJ3RQpkAjI4MiW+Oaw+18WQJUNsJ4VuMCdYmyoctshrD2fpzqBE4A=="
         ));
-        let get = digital_text(&Method::GET, "/v1/open-api/balance", "TOKEN", b"", time);
+        let get = text("GET", "/v1/open-api/balance", b"");
         assert!(is_hmac(
             secret,
             &get,

@@ -10,6 +10,7 @@ use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use jiff::Timestamp;
+use reqwest::Response;
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
@@ -21,6 +22,8 @@ use token_testkit::ManualClock;
 use crate::{builder, client};
 
 const TOKEN: &str = "/v1/open-api/access-token";
+const BALANCE: &str = "/v1/open-api/balance";
+const INQUIRY: &str = "/v1/open-api/account/inquiry";
 
 fn key(sandbox: &Sandbox) -> KeyPair {
     let der = PrivatePkcs8KeyDer::from_pem_slice(sandbox.klikoo_private_key_pem().as_bytes()).unwrap();
@@ -83,8 +86,26 @@ async fn token(sandbox: &Sandbox, clock: &ManualClock) -> String {
     body["data"]["access_token"].as_str().unwrap().to_owned()
 }
 
-async fn balance(sandbox: &Sandbox, authorization: Option<&str>) -> (u16, Value) {
-    let mut request = client().get(format!("{}/v1/open-api/balance", sandbox.klikoo_base_url()));
+/// The digital signature by the formula, over whatever is given.
+fn digital(sandbox: &Sandbox, [method, path, token, time]: [&str; 4], body: &str) -> String {
+    let hash: String =
+        digest::digest(&digest::SHA256, body.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    hmac_of(sandbox, &format!("{method}:{path}:{token}:{hash}:{time}"))
+}
+
+fn hmac_of(sandbox: &Sandbox, text: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA512, sandbox.klikoo_credentials().client_secret().as_bytes());
+    BASE64_STANDARD.encode(hmac::sign(&key, text.as_bytes()))
+}
+
+/// A balance call, signed as it should be for whatever token is in `authorization`.
+async fn balance(sandbox: &Sandbox, clock: &ManualClock, authorization: Option<&str>) -> (u16, Value) {
+    let token = authorization.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    let now = timestamp(clock, 0);
+    let mut request = client()
+        .get(format!("{}{BALANCE}", sandbox.klikoo_base_url()))
+        .header("Open-Api-Signature", digital(sandbox, ["GET", BALANCE, token, &now], ""))
+        .header("Open-Api-Timestamp", now);
     if let Some(authorization) = authorization {
         request = request.header("Authorization", authorization);
     }
@@ -193,7 +214,7 @@ async fn codes_of_seven_digits_can_be_had() {
     let sandbox = builder.klikoo(|settings| settings.short_codes = true).start().await.unwrap();
     let (status, body) = Call::right(&sandbox, &timestamp(&clock, 0)).send(&sandbox).await;
     assert_eq!((status, &body["response_code"]), (200, &json!("2000100")));
-    let (status, body) = balance(&sandbox, None).await;
+    let (status, body) = balance(&sandbox, &clock, None).await;
     assert_eq!((status, &body["response_code"]), (401, &json!("4010100")));
     assert_eq!(sandbox.outcomes(Route::KlikooBalance)["401016500"], 1);
 }
@@ -225,27 +246,27 @@ async fn calls_need_a_live_token() {
     let elsewhere = Sandbox::builder().clock(clock.clone()).start().await.unwrap();
     let first = format!("Bearer {}", token(&sandbox, &clock).await);
     let foreign = format!("Bearer {}", token(&elsewhere, &clock).await);
-    let (status, body) = balance(&sandbox, Some(&first)).await;
+    let (status, body) = balance(&sandbox, &clock, Some(&first)).await;
     assert_eq!((status, &body["response_code"]), (200, &json!("200032000")));
 
     let wrong = (401, refusal("401016500", "Token tidak sesuai"));
     let bare = first.trim_start_matches("Bearer ").to_owned();
     for authorization in [None, Some("Bearer token-test-only"), Some(bare.as_str()), Some(foreign.as_str()), Some("é")] {
-        assert_eq!(balance(&sandbox, authorization).await, wrong, "{authorization:?}");
+        assert_eq!(balance(&sandbox, &clock, authorization).await, wrong, "{authorization:?}");
     }
 
     sandbox.configure_klikoo(|settings| settings.refuse_tokens = true);
-    assert_eq!(balance(&sandbox, Some(&first)).await, wrong);
+    assert_eq!(balance(&sandbox, &clock, Some(&first)).await, wrong);
     sandbox.configure_klikoo(|settings| settings.refuse_tokens = false);
 
     clock.advance(Duration::from_secs(899));
-    assert_eq!(balance(&sandbox, Some(&first)).await.0, 200);
+    assert_eq!(balance(&sandbox, &clock, Some(&first)).await.0, 200);
     clock.advance(Duration::from_secs(1));
-    assert_eq!(balance(&sandbox, Some(&first)).await, (401, refusal("401016535", "Token kadaluarsa")));
+    assert_eq!(balance(&sandbox, &clock, Some(&first)).await, (401, refusal("401016535", "Token kadaluarsa")));
 
     let second = format!("Bearer {}", token(&sandbox, &clock).await);
     sandbox.revoke_all(Service::Klikoo);
-    assert_eq!(balance(&sandbox, Some(&second)).await, wrong);
+    assert_eq!(balance(&sandbox, &clock, Some(&second)).await, wrong);
 }
 
 #[tokio::test]
@@ -255,57 +276,166 @@ async fn a_new_token_ends_the_old_one_unless_told_otherwise() {
     let first = format!("Bearer {}", token(&sandbox, &clock).await);
     let second = format!("Bearer {}", token(&sandbox, &clock).await);
     assert_ne!(first, second);
-    assert_eq!(balance(&sandbox, Some(&first)).await, (401, refusal("401016500", "Token tidak sesuai")));
-    assert_eq!(balance(&sandbox, Some(&second)).await.0, 200);
+    assert_eq!(balance(&sandbox, &clock, Some(&first)).await, (401, refusal("401016500", "Token tidak sesuai")));
+    assert_eq!(balance(&sandbox, &clock, Some(&second)).await.0, 200);
     sandbox.configure_klikoo(|settings| *settings = KlikooSettings::mild());
     let third = format!("Bearer {}", token(&sandbox, &clock).await);
-    assert_eq!(balance(&sandbox, Some(&second)).await.0, 200);
-    assert_eq!(balance(&sandbox, Some(&third)).await.0, 200);
+    assert_eq!(balance(&sandbox, &clock, Some(&second)).await.0, 200);
+    assert_eq!(balance(&sandbox, &clock, Some(&third)).await.0, 200);
+}
+
+/// An inquiry with these headers; one whose value is `None` is left out.
+async fn inquiry(sandbox: &Sandbox, query: &str, body: &str, headers: &[(&str, Option<&str>)]) -> Response {
+    let mut request = client()
+        .post(format!("{}{INQUIRY}{query}", sandbox.klikoo_base_url()))
+        .header("Content-Type", "application/json")
+        .body(body.to_owned());
+    for (name, value) in headers {
+        if let Some(value) = value {
+            request = request.header(*name, *value);
+        }
+    }
+    request.send().await.unwrap()
+}
+
+/// Status, code and hint of an answer.
+async fn told(response: Response) -> (u16, String, Option<String>) {
+    let hint = response.headers().get("sandbox-hint").map(|value| value.to_str().unwrap().to_owned());
+    let (status, body) = crate::json(response).await;
+    (status, body["response_code"].as_str().unwrap().to_owned(), hint)
 }
 
 #[tokio::test]
-async fn the_digital_signature_is_checked_when_asked_to() {
+async fn a_call_is_signed_over_what_is_sent() {
     let (builder, clock) = builder();
-    let sandbox = builder.klikoo(|settings| settings.check_digital_signature = true).start().await.unwrap();
+    let sandbox = builder.start().await.unwrap();
     let token = token(&sandbox, &clock).await;
+    let bearer = format!("Bearer {token}");
     let now = timestamp(&clock, 0);
-    let secret = hmac::Key::new(hmac::HMAC_SHA512, sandbox.klikoo_credentials().client_secret().as_bytes());
-    let sign = |method: &str, path: &str, body: &str, time: &str| {
-        let hash: String =
-            digest::digest(&digest::SHA256, body.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        BASE64_STANDARD.encode(hmac::sign(&secret, format!("{method}:{path}:{token}:{hash}:{time}").as_bytes()))
-    };
-    let sent = r#"{"bank_code":"000","account_number":"1"}"#;
-    let sorted = r#"{"account_number":"1","bank_code":"000"}"#;
-    let (inquiry, money) = ("/v1/open-api/account/inquiry", "/v1/open-api/balance");
-    let late = timestamp(&clock, -301);
-    let cases = [
-        (inquiry, Some(&now), Some(sign("POST", inquiry, sent, &now)), "200032000"),
-        (inquiry, Some(&now), Some(sign("POST", inquiry, sorted, &now)), "400016508"),
-        (inquiry, Some(&now), Some(sign("POST", "/klikoo-b2b/v1/open-api/account/inquiry", sent, &now)), "400016508"),
-        (inquiry, Some(&now), Some(sign("post", inquiry, sent, &now)), "400016508"),
-        (inquiry, Some(&now), None, "400016512"),
-        (inquiry, None, Some(sign("POST", inquiry, sent, &now)), "400016512"),
-        (inquiry, Some(&late), Some(sign("POST", inquiry, sent, &late)), "400016505"),
-        (money, Some(&now), Some(sign("GET", money, "", &now)), "200032000"),
-        (money, Some(&now), Some(sign("GET", money, "{}", &now)), "400016508"),
-    ];
-    for (index, (path, time, signature, code)) in cases.into_iter().enumerate() {
-        let url = format!("{}{path}", sandbox.klikoo_base_url());
-        let mut request = if path == inquiry {
-            client().post(url).header("Content-Type", "application/json").body(sent)
-        } else {
-            client().get(url)
-        };
-        request = request.bearer_auth(&token);
-        if let Some(time) = time {
-            request = request.header("Open-Api-Timestamp", time);
+    let in_milliseconds = now.replace('+', ".000+");
+    // The bytes count, and no reading of them: blanks, order and what is no JSON at all.
+    for (body, code) in [
+        (r#"{"bank_code":"000","account_number":"1"}"#, "200032000"),
+        ("{ \"bank_code\" : \"000\"\n}", "200032000"),
+        ("not json", "400016510"),
+        ("", "400016510"),
+    ] {
+        for time in [&now, &in_milliseconds] {
+            // The query is no part of the signed text.
+            let signature = digital(&sandbox, ["POST", INQUIRY, &token, time], body);
+            let headers = [
+                ("Authorization", Some(&*bearer)),
+                ("Open-Api-Timestamp", Some(time)),
+                ("Open-Api-Signature", Some(&*signature)),
+            ];
+            let (_, found, hint) = told(inquiry(&sandbox, "?page=1", body, &headers).await).await;
+            assert_eq!((found.as_str(), hint), (code, None), "{body}");
         }
-        if let Some(signature) = signature {
-            request = request.header("Open-Api-Signature", signature);
-        }
-        let (_, body) = crate::json(request.send().await.unwrap()).await;
-        assert_eq!(body["response_code"], code, "case {index}");
     }
-    assert_eq!((sandbox.requests().klikoo_inquiry, sandbox.requests().klikoo_balance), (7, 2));
+    assert_eq!(balance(&sandbox, &clock, Some(&bearer)).await.0, 200);
+    // An answer to `HEAD` has no body, but its status: the method counts as it came.
+    for (method, status) in [("HEAD", 200), ("GET", 400)] {
+        let request = client()
+            .head(format!("{}{BALANCE}", sandbox.klikoo_base_url()))
+            .header("Authorization", &bearer)
+            .header("Open-Api-Timestamp", &now)
+            .header("Open-Api-Signature", digital(&sandbox, [method, BALANCE, &token, &now], ""));
+        assert_eq!(request.send().await.unwrap().status(), status, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_signed_call_has_its_own_code() {
+    let (builder, clock) = builder();
+    let sandbox = builder.start().await.unwrap();
+    let token = token(&sandbox, &clock).await;
+    let bearer = format!("Bearer {token}");
+    let (now, late, early) = (timestamp(&clock, 0), timestamp(&clock, -301), timestamp(&clock, 1));
+    let body = r#"{"bank_code":"000"}"#;
+    let sign = |time: &str| digital(&sandbox, ["POST", INQUIRY, &token, time], body);
+    let (right, signed_late, signed_early) = (sign(&now), sign(&late), sign(&early));
+    let other = digital(&sandbox, ["POST", BALANCE, &token, &now], body);
+    let (a, t, s) = ("Authorization", "Open-Api-Timestamp", "Open-Api-Signature");
+    let cases: [(&[(&str, Option<&str>)], u16, &str); 17] = [
+        (&[(a, Some(&bearer)), (t, Some(&now)), (s, Some(&right))], 200, "200032000"),
+        (&[(a, Some(&bearer)), (t, Some(&now)), (s, Some(&other))], 400, "400016508"),
+        (&[(a, Some(&bearer)), (t, Some(&now)), (s, Some("not Base64!"))], 400, "400016508"),
+        (&[(a, Some(&bearer)), (t, Some(&late)), (s, Some(&signed_late))], 400, "400016505"),
+        (&[(a, Some(&bearer)), (t, Some(&early)), (s, Some(&signed_early))], 400, "400016505"),
+        (&[(a, Some(&bearer)), (t, Some("soon")), (s, Some(&right))], 400, "400016505"),
+        (&[(a, Some(&bearer)), (t, Some(&now)), (s, None)], 400, "400016512"),
+        (&[(a, Some(&bearer)), (t, Some(&now)), (s, Some(""))], 400, "400016512"),
+        (&[(a, Some(&bearer)), (t, None), (s, Some(&right))], 400, "400016512"),
+        (&[(a, Some(&bearer)), (t, Some(&now)), (s, Some(&right)), (s, Some(&right))], 400, "400016510"),
+        (&[(a, Some(&bearer)), (t, Some(&now)), (t, Some(&now)), (s, Some(&right))], 400, "400016510"),
+        (&[(a, Some(&bearer)), (t, Some(&now)), (s, Some("é"))], 400, "400016510"),
+        // The token comes first.
+        (&[(t, Some(&now)), (s, Some(&right))], 401, "401016500"),
+        (&[(a, Some("Bearer token-test-only")), (t, Some(&now)), (s, Some(&right))], 401, "401016500"),
+        (&[(a, Some("Bearer token-test-only"))], 401, "401016500"),
+        (&[(a, Some(&token)), (t, Some(&now)), (s, Some(&right))], 401, "401016500"),
+        (&[(a, Some(&bearer)), (a, Some(&bearer)), (t, Some(&now)), (s, Some(&right))], 401, "401016500"),
+    ];
+    for (index, (headers, status, code)) in cases.into_iter().enumerate() {
+        assert_eq!(told(inquiry(&sandbox, "", body, headers).await).await, (status, code.to_owned(), None), "case {index}");
+    }
+    clock.advance(Duration::from_secs(900));
+    let headers = [(a, Some(&*bearer)), (t, Some(&*now)), (s, Some(&*right))];
+    assert_eq!(told(inquiry(&sandbox, "", body, &headers).await).await, (401, "401016535".to_owned(), None));
+    assert_eq!(sandbox.requests().klikoo_inquiry, 18);
+}
+
+#[tokio::test]
+async fn a_known_mistake_in_a_signature_is_told_in_a_header() {
+    let (builder, clock) = builder();
+    let sandbox = builder.start().await.unwrap();
+    let token = token(&sandbox, &clock).await;
+    let bearer = format!("Bearer {token}");
+    let now = timestamp(&clock, 0);
+    let sent = "{\"bank_code\": \"000\", \"account_number\": \"1\"}";
+    let blanks = sent.replace(' ', "");
+    let sorted = r#"{"account_number":"1","bank_code":"000"}"#;
+    let over = |method: &str, path: &str, body: &str| digital(&sandbox, [method, path, &token, &now], body);
+    let hash: String =
+        digest::digest(&digest::SHA256, sent.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let capitals = hash.to_ascii_uppercase();
+    let hexadecimal: String =
+        BASE64_STANDARD.decode(over("POST", INQUIRY, sent)).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
+    let cases = [
+        (sent, over("POST", &format!("/klikoo-b2b{INQUIRY}"), sent), "the path was signed with /klikoo-b2b"),
+        (sent, over("POST", &format!("{INQUIRY}?page=1"), sent), "the path was signed with the query"),
+        (sent, over("post", INQUIRY, sent), "the method was signed in lower case"),
+        ("", over("POST", INQUIRY, "{}"), "the hash of {} was signed"),
+        (sent, over("POST", INQUIRY, &blanks), "the hash of the body without its blanks"),
+        (sent, over("POST", INQUIRY, sorted), "the hash of the body with sorted keys"),
+        (sent, hmac_of(&sandbox, &format!("POST:{INQUIRY}:{token}:{capitals}:{now}")), "the hash was signed in upper case"),
+        (sent, hexadecimal, "the signature is in hexadecimal"),
+        (sent, hmac_of(&sandbox, &format!("POST:{INQUIRY}:{hash}:{now}")), "the token was left out"),
+        (sent, digital(&sandbox, ["POST", INQUIRY, &bearer, &now], sent), "the token was signed with the word Bearer"),
+        (
+            sent,
+            digital(&sandbox, ["POST", INQUIRY, &token, "2026-11-23T00:00:00Z"], sent),
+            "another form of the timestamp was signed",
+        ),
+    ];
+    for (body, signature, words) in cases {
+        let headers =
+            [("Authorization", Some(&*bearer)), ("Open-Api-Timestamp", Some(&*now)), ("Open-Api-Signature", Some(&*signature))];
+        let (status, code, hint) = told(inquiry(&sandbox, "?page=1", body, &headers).await).await;
+        assert_eq!((status, code.as_str()), (400, "400016508"), "{words}");
+        assert!(hint.as_ref().is_some_and(|hint| hint.starts_with(words)), "{words}: {hint:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_alone_is_enough_where_the_signature_is_not_checked() {
+    for settings in [KlikooSettings::strict(), KlikooSettings::mild()] {
+        assert!(settings.check_digital_signature);
+    }
+    let (builder, clock) = builder();
+    let sandbox = builder.klikoo(|settings| settings.check_digital_signature = false).start().await.unwrap();
+    let bearer = format!("Bearer {}", token(&sandbox, &clock).await);
+    let headers = [("Authorization", Some(&*bearer))];
+    assert_eq!(told(inquiry(&sandbox, "", "{}", &headers).await).await.0, 200);
+    assert_eq!(told(inquiry(&sandbox, "", "{}", &[]).await).await.0, 401);
 }
