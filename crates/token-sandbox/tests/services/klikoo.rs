@@ -284,8 +284,11 @@ async fn a_new_token_ends_the_old_one_unless_told_otherwise() {
     assert_eq!(balance(&sandbox, &clock, Some(&third)).await.0, 200);
 }
 
-/// An inquiry with these headers; one whose value is `None` is left out.
-async fn inquiry(sandbox: &Sandbox, query: &str, body: &str, headers: &[(&str, Option<&str>)]) -> Response {
+/// Names and values; one whose value is `None` is left out.
+type Headers<'a> = &'a [(&'a str, Option<&'a str>)];
+
+/// An inquiry with these headers.
+async fn inquiry(sandbox: &Sandbox, query: &str, body: &str, headers: Headers<'_>) -> Response {
     let mut request = client()
         .post(format!("{}{INQUIRY}{query}", sandbox.klikoo_base_url()))
         .header("Content-Type", "application/json")
@@ -356,7 +359,7 @@ async fn what_is_wrong_with_a_signed_call_has_its_own_code() {
     let (right, signed_late, signed_early) = (sign(&now), sign(&late), sign(&early));
     let other = digital(&sandbox, ["POST", BALANCE, &token, &now], body);
     let (a, t, s) = ("Authorization", "Open-Api-Timestamp", "Open-Api-Signature");
-    let cases: [(&[(&str, Option<&str>)], u16, &str); 17] = [
+    let cases: [(Headers<'_>, u16, &str); 17] = [
         (&[(a, Some(&bearer)), (t, Some(&now)), (s, Some(&right))], 200, "200032000"),
         (&[(a, Some(&bearer)), (t, Some(&now)), (s, Some(&other))], 400, "400016508"),
         (&[(a, Some(&bearer)), (t, Some(&now)), (s, Some("not Base64!"))], 400, "400016508"),
