@@ -14,6 +14,7 @@ use token_core::json::Value;
 use token_core::{ApiAnswer, ApiRequest, AuthScheme, AuthorizeFault, ErrorKind, Moment, Token, secret_header};
 
 use crate::PROVIDER;
+use crate::code::ResponseCode;
 use crate::config::Settings;
 use crate::error::KlikooErrorCode;
 use crate::request::{SIGNATURE, TIMESTAMP};
@@ -101,7 +102,9 @@ impl AuthScheme for KlikooScheme {
     /// By the documented codes alone. One of seven digits is none of them: its two digits of the case are not enough.
     fn error_kind(&self, answer: &ApiAnswer<'_>) -> Option<ErrorKind> {
         let value = Value::parse(answer.body).ok()?;
-        match KlikooErrorCode::from_code(&value.as_object().ok()?.text_or_number("response_code").ok()?) {
+        // Whatever is no code is not kept: it may be a token.
+        let code: ResponseCode = value.as_object().ok()?.text_or_number("response_code").ok()?.parse().ok()?;
+        match KlikooErrorCode::from_code(code.as_str()) {
             KlikooErrorCode::Unknown(_) => None,
             known => Some(known.kind()),
         }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use provider_klikoo::{Klikoo, RsaSigner, TimestampPrecision};
 use provider_prakerja::{Login, Prakerja, PrakerjaBuilder, ProfileAuthorization};
 use provider_sehatmu::SehatMu;
-use token_core::{Error, Seal, Token, TokenProvider as _};
+use token_core::{ApiBody, ApiRequest, Authorize as _, Error, Seal, Target, Token, TokenProvider as _};
 use token_sandbox::{SehatMuFailure, SehatMuSuccess, Service};
 use token_store::{AeadSeal, SealKey};
 
@@ -93,6 +93,19 @@ pub(crate) async fn klikoo(world: &mut World) {
     world.output.show(&from_file);
     world.gets("Klikoo", from_file.token().await);
     world.output.show(&RsaSigner::from_pem(&pem).unwrap());
+
+    let authorizer = builder.clone().private_key(pem.as_str()).build_authorizer().unwrap();
+    let token = world.gets("Klikoo", authorizer.tokens().unwrap().token().await);
+    for path in ["/v1/open-api/balance?page=1", "/./balance"] {
+        let url: Uri = format!("{}{path}", world.klikoo_url()).parse().unwrap();
+        let request = ApiRequest { method: &Method::GET, target: Target::of_uri(&url).unwrap(), body: ApiBody::Bytes(b"") };
+        let mut headers = HeaderMap::new();
+        world.shows(authorizer.attach(&request, Some(&token), &mut headers));
+        if let Some(signature) = headers.get("open-api-signature") {
+            world.knows("a digital signature", signature.to_str().unwrap());
+        }
+        world.output.show(&(&authorizer, &headers));
+    }
 
     let wrong = format!("wrong-secret-Jd8{ODD}");
     world.knows("another wrong client secret", &wrong);

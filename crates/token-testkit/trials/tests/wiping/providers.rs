@@ -7,9 +7,10 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
+use http::{HeaderMap, Method, StatusCode, Uri};
 use provider_klikoo::{Klikoo, RsaSigner};
 use provider_sehatmu::SehatMu;
-use token_core::TokenProvider as _;
+use token_core::{ApiAnswer, ApiBody, ApiRequest, Authorize as _, Target, TokenProvider as _};
 use token_testkit::ManualClock;
 
 use crate::support::{ACCESS_TOKEN, CLIENT_SECRET, Canned, Freed, keep, turn, watch_async};
@@ -95,8 +96,25 @@ fn klikoo_leaves_nothing_behind() {
         for _ in &answers {
             drop(provider.token().await.map_err(|error| format!("{error:#?} {error}")));
         }
-        let cache = builder.signer(Arc::new(RsaSigner::from_pem(pem).unwrap())).build().unwrap();
+        let cache = builder.clone().signer(Arc::new(RsaSigner::from_pem(pem).unwrap())).build().unwrap();
         drop((cache.token().await, cache));
+
+        // A request that is signed, an answer to it, and one that is refused.
+        let cache = builder.clone().private_key(pem).transport(Canned::new(&answers[..1])).build().unwrap();
+        let authorizer = builder.authorizer(cache).unwrap().build().unwrap();
+        let token = authorizer.tokens().unwrap().token().await.unwrap();
+        for url in ["https://service.example/v1/x", "https://service.example/./x", "https://other.example/v1/x"] {
+            let url: Uri = url.parse().unwrap();
+            let request =
+                ApiRequest { method: &Method::POST, target: Target::of_uri(&url).unwrap(), body: ApiBody::Bytes(b"{}") };
+            let mut headers = HeaderMap::new();
+            let outcome = authorizer.attach(&request, Some(&token), &mut headers);
+            drop(format!("{authorizer:?} {headers:?} {outcome:#?}"));
+        }
+        for (_, text) in &answers {
+            let answer = ApiAnswer { status: StatusCode::UNAUTHORIZED, headers: &HeaderMap::new(), body: text.as_bytes() };
+            authorizer.is_refused(&answer);
+        }
     });
     expect_none("Klikoo", &freed);
     freed.expect_none("Klikoo", [("the private key", &pem.as_bytes()[500..600])]);
