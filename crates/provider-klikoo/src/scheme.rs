@@ -11,7 +11,7 @@ use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
 use token_core::json::Value;
-use token_core::{ApiAnswer, ApiRequest, AuthScheme, AuthorizeFault, ErrorKind, Moment, Token, secret_header};
+use token_core::{ApiAnswer, ApiRequest, AuthScheme, AuthorizeFault, ErrorKind, OneReading, Token, secret_header};
 
 use crate::PROVIDER;
 use crate::code::ResponseCode;
@@ -78,13 +78,13 @@ impl AuthScheme for KlikooScheme {
         &self,
         request: &ApiRequest<'_>,
         token: Option<&Token>,
-        now: &Moment,
+        now: &OneReading<'_>,
         headers: &mut HeaderMap,
     ) -> Result<(), AuthorizeFault> {
         let token = token.ok_or(AuthorizeFault::Unsigned)?;
         let path = request.target.path_below(&self.base_path)?;
         let body = request.body.bytes()?;
-        let timestamp = timestamp(now.wall(), self.precision).ok_or(AuthorizeFault::Clock)?;
+        let timestamp = timestamp(now.moment().wall(), self.precision).ok_or(AuthorizeFault::Clock)?;
         let signature = self
             .sign(request.method.as_str(), path, token.access_token().expose_secret(), body, &timestamp)
             .ok_or(AuthorizeFault::Unsigned)?;
@@ -227,7 +227,7 @@ mod tests {
             target: token_core::Target::of_uri(&uri).unwrap(),
             body: token_core::ApiBody::Bytes(b""),
         };
-        let now = Moment::new(std::time::SystemTime::UNIX_EPOCH, std::time::Duration::ZERO);
+        let now = OneReading::of(&token_core::SystemClock);
         let mut headers = HeaderMap::new();
         assert_eq!(scheme("canary").apply(&request, None, &now, &mut headers), Err(AuthorizeFault::Unsigned));
         assert!(headers.is_empty());
