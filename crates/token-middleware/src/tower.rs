@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, Uri};
+use http::{HeaderMap, Method, Request, Response, Uri, request};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use token_core::{ANSWER_BYTES, ApiAnswer, ApiBody, ApiRequest, Authorize, AuthorizeFault, Checked, Error, Target, Token};
@@ -103,18 +103,19 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> TokenFuture<S, B, R> {
-        let mut request = request.map(Peeked::unread);
-        let state = match begin(&*self.shared.authorizer, &mut request) {
+        let (mut parts, body) = request.into_parts();
+        let (mut body, mut copy) = (Peeked::unread(body), None);
+        let state = match begin(&*self.shared.authorizer, &mut parts, &mut body, &mut copy) {
             Err(error) => State::Failed { error: Some(error) },
-            Ok(Begun::Ready(sent)) => {
-                let sending = self.inner.call(request);
-                State::Sending { sending, sent: Some((sent, Arc::clone(&self.shared))) }
+            Ok(Begun::Ready(token)) => {
+                let sending = self.inner.call(Request::from_parts(parts, body));
+                State::Sending { sending, sent: Some(Sent { token, copy, shared: Arc::clone(&self.shared) }) }
             }
             Ok(Begun::Waiting(checked)) => {
                 // The one that was found ready goes along, and a clone takes its place.
                 let clone = self.inner.clone();
                 let ready = std::mem::replace(&mut self.inner, clone);
-                State::Waiting { waiting: Box::pin(wait(checked, request, ready, Arc::clone(&self.shared))) }
+                State::Waiting { waiting: Box::pin(wait(checked, parts, body, ready, Arc::clone(&self.shared))) }
             }
         };
         TokenFuture { state, body: PhantomData }
@@ -122,53 +123,61 @@ where
 }
 
 /// How far a request has come without waiting.
-#[expect(clippy::large_enum_variant, reason = "the large one is that of nearly every request, and a box would be an allocation")]
 enum Begun {
     /// It has its token.
-    Ready(Sent),
+    Ready(Option<Token>),
     /// For its body or its token.
     Waiting(Checked),
 }
 
 /// What is kept of a request that was sent.
-struct Sent {
+struct Sent<S> {
     token: Option<Token>,
     copy: Option<Copy>,
+    shared: Arc<Shared<S>>,
 }
 
 /// For a second try.
 struct Copy {
-    request: Request<()>,
+    parts: request::Parts,
     data: Bytes,
     trailers: Option<Box<HeaderMap>>,
 }
 
-/// Goes as far as it can be gone without waiting.
-fn begin<B>(authorizer: &dyn Authorize, request: &mut Request<Peeked<B>>) -> Result<Begun, BoxError>
+/// Goes as far as it can be gone without waiting. What it makes is left in its place, as moving it costs more than all the rest.
+#[inline]
+fn begin<B>(
+    authorizer: &dyn Authorize,
+    parts: &mut request::Parts,
+    body: &mut Peeked<B>,
+    copy: &mut Option<Copy>,
+) -> Result<Begun, BoxError>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
-    let checked = check(authorizer, request)?;
+    let checked = check(authorizer, parts, body)?;
     // Whoever has to wait polls again, with a waker that wakes.
-    if poll_body(authorizer, request, &mut Context::from_waker(Waker::noop())).is_pending() {
+    if poll_body(authorizer, parts, body, &mut Context::from_waker(Waker::noop())).is_pending() {
         return Ok(Begun::Waiting(checked));
     }
-    match authorizer.try_token(takes(request.extensions())) {
-        None => Ok(Begun::Waiting(checked)),
-        Some(token) => attach(authorizer, checked, request, token).map(Begun::Ready),
-    }
+    let Some(token) = authorizer.try_token(takes(&parts.extensions)) else {
+        return Ok(Begun::Waiting(checked));
+    };
+    attach(authorizer, checked, parts, body, token.as_ref(), copy)?;
+    Ok(Begun::Ready(token))
 }
 
 /// All that can be known before body and token are there.
-fn check<B>(authorizer: &dyn Authorize, request: &Request<Peeked<B>>) -> Result<Checked, Error>
+#[inline]
+fn check<B>(authorizer: &dyn Authorize, parts: &request::Parts, body: &Peeked<B>) -> Result<Checked, Error>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let described = describe(authorizer, request.method(), request.uri(), ApiBody::Bytes(&[]))?;
-    let checked = authorizer.check(&described, request.headers())?;
-    if authorizer.covers_body() && !is_short(authorizer, request.body()) {
-        let fault = match request.body().size_hint().exact() {
+    let described = describe(authorizer, &parts.method, &parts.uri, ApiBody::Bytes(&[]))?;
+    let checked = authorizer.check(&described, &parts.headers)?;
+    if authorizer.covers_body() && !is_short(authorizer, body) {
+        let fault = match body.size_hint().exact() {
             Some(_) => AuthorizeFault::BodyTooLong { limit: authorizer.longest_body() },
             None => AuthorizeFault::BodyUnread,
         };
@@ -184,55 +193,47 @@ fn is_short(authorizer: &dyn Authorize, body: &impl Body) -> bool {
 }
 
 /// Reads the body where it is to be signed or kept, and is not too long for that.
-fn poll_body<B>(authorizer: &dyn Authorize, request: &mut Request<Peeked<B>>, context: &mut Context<'_>) -> Poll<()>
+fn poll_body<B>(authorizer: &dyn Authorize, parts: &request::Parts, body: &mut Peeked<B>, context: &mut Context<'_>) -> Poll<()>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let is_wanted = authorizer.covers_body() || authorizer.may_resend(request.method());
-    if is_wanted && is_short(authorizer, request.body()) {
-        return request.body_mut().poll_read(context, authorizer.longest_body());
+    let is_wanted = authorizer.covers_body() || authorizer.may_resend(&parts.method);
+    if is_wanted && is_short(authorizer, body) {
+        return body.poll_read(context, authorizer.longest_body());
     }
     Poll::Ready(())
 }
 
+#[inline]
 fn attach<B>(
     authorizer: &dyn Authorize,
     checked: Checked,
-    request: &mut Request<Peeked<B>>,
-    token: Option<Token>,
-) -> Result<Sent, BoxError>
+    parts: &mut request::Parts,
+    body: &mut Peeked<B>,
+    token: Option<&Token>,
+    copy: &mut Option<Copy>,
+) -> Result<(), BoxError>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
-    let whole = request.body().to_whole();
+    let whole = body.to_whole();
     if whole.is_none() && authorizer.covers_body() {
         // It was not longer than it said, so reading it failed.
-        if let Some(error) = request.body_mut().take_error() {
+        if let Some(error) = body.take_error() {
             return Err(error.into());
         }
     }
-    let may_resend = token.is_some() && whole.is_some() && authorizer.may_resend(request.method());
-    let copy = may_resend.then(|| copy_of(request));
-    let mut headers = std::mem::take(request.headers_mut());
+    let may_resend = token.is_some() && authorizer.may_resend(&parts.method);
+    if let Some((data, trailers)) = whole.as_ref().filter(|_| may_resend) {
+        *copy = Some(Copy { parts: parts.clone(), data: data.clone(), trailers: trailers.clone() });
+    }
     let body = whole.as_ref().map_or(ApiBody::Stream, |(data, _)| ApiBody::Bytes(data));
-    let described = describe(authorizer, request.method(), request.uri(), body)?;
-    authorizer.attach_checked(checked, &described, token.as_ref(), &mut headers)?;
-    *request.headers_mut() = headers;
-    let copy = copy.zip(whole).map(|(request, (data, trailers))| Copy { request, data, trailers });
-    Ok(Sent { token, copy })
+    let described = describe(authorizer, &parts.method, &parts.uri, body)?;
+    Ok(authorizer.attach_checked(checked, &described, token, &mut parts.headers)?)
 }
 
-fn copy_of<B>(request: &Request<B>) -> Request<()> {
-    let mut copy = Request::new(());
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.version_mut() = request.version();
-    *copy.headers_mut() = request.headers().clone();
-    *copy.extensions_mut() = request.extensions().clone();
-    copy
-}
-
+#[inline]
 fn describe<'a>(
     authorizer: &dyn Authorize,
     method: &'a Method,
@@ -246,7 +247,8 @@ fn describe<'a>(
 /// The rest of a call that has to wait for its body or its token.
 async fn wait<S, B, R>(
     checked: Checked,
-    mut request: Request<Peeked<B>>,
+    mut parts: request::Parts,
+    mut body: Peeked<B>,
     mut ready: S,
     shared: Arc<Shared<S>>,
 ) -> Result<Response<Peeked<R>>, BoxError>
@@ -258,19 +260,22 @@ where
     R: Body<Data = Bytes> + Unpin,
 {
     let authorizer = &*shared.authorizer;
-    poll_fn(|context| poll_body(authorizer, &mut request, context)).await;
-    let token = authorizer.token(takes(request.extensions())).await?;
-    let sent = attach(authorizer, checked, &mut request, token)?;
-    let response = ready.call(request).await.map_err(Into::into)?;
-    match sent.refused_at_once(authorizer, &response) {
+    poll_fn(|context| poll_body(authorizer, &parts, &mut body, context)).await;
+    let token = authorizer.token(takes(&parts.extensions)).await?;
+    let mut copy = None;
+    attach(authorizer, checked, &mut parts, &mut body, token.as_ref(), &mut copy)?;
+    let response = ready.call(Request::from_parts(parts, body)).await.map_err(Into::into)?;
+    let sent = Sent { token, copy, shared };
+    match sent.refused_at_once(&response) {
         Some(false) => Ok(response.map(Peeked::unread)),
-        _ => look(sent, response, shared).await,
+        _ => look(sent, response).await,
     }
 }
 
-impl Sent {
+impl<S> Sent<S> {
     /// Whether the answer refuses the token, if that can be told without its body.
-    fn refused_at_once<R>(&self, authorizer: &dyn Authorize, answer: &Response<R>) -> Option<bool> {
+    fn refused_at_once<R>(&self, answer: &Response<R>) -> Option<bool> {
+        let authorizer = &*self.shared.authorizer;
         match &self.token {
             None => Some(false),
             Some(_) if authorizer.wants_body_of(answer.status()) => None,
@@ -295,27 +300,25 @@ async fn read<R: Body<Data = Bytes> + Unpin>(authorizer: &dyn Authorize, answer:
 }
 
 /// Looks at an answer that may refuse the token, and sends the request once more if it does.
-async fn look<S, B, R>(sent: Sent, answer: Response<R>, shared: Arc<Shared<S>>) -> Result<Response<Peeked<R>>, BoxError>
+async fn look<S, B, R>(sent: Sent<S>, answer: Response<R>) -> Result<Response<Peeked<R>>, BoxError>
 where
     S: Service<Request<Peeked<B>>, Response = Response<R>> + Clone,
     S::Error: Into<BoxError>,
     B: Body<Data = Bytes> + Unpin,
     R: Body<Data = Bytes> + Unpin,
 {
+    let Sent { token, copy, shared } = sent;
     let authorizer = &*shared.authorizer;
     let (mut first, is_refused) = read(authorizer, answer).await;
-    let Some(refused) = sent.token.filter(|_| is_refused) else { return Ok(first) };
-    let Some(Copy { mut request, data, trailers }) = sent.copy else {
+    let Some(refused) = token.filter(|_| is_refused) else { return Ok(first) };
+    let Some(Copy { mut parts, data, trailers }) = copy else {
         authorizer.invalidate(&refused);
         return Ok(first);
     };
-    let again = match token_after(authorizer, &refused, takes(request.extensions())).await {
+    let again = match token_after(authorizer, &refused, takes(&parts.extensions)).await {
         Ok(token) => {
-            let mut headers = std::mem::take(request.headers_mut());
-            let described = describe(authorizer, request.method(), request.uri(), ApiBody::Bytes(&data))?;
-            let attached = attach_again(authorizer, &described, &token, &mut headers);
-            *request.headers_mut() = headers;
-            attached
+            let described = describe(authorizer, &parts.method, &parts.uri, ApiBody::Bytes(&data))?;
+            attach_again(authorizer, &described, &token, &mut parts.headers)
         }
         Err(why) => Err(why),
     };
@@ -327,7 +330,7 @@ where
     }
     let mut service = shared.spare.lock().unwrap_or_else(PoisonError::into_inner).clone();
     poll_fn(|context| service.poll_ready(context)).await.map_err(Into::into)?;
-    let second = service.call(request.map(|()| Peeked::whole(data, trailers))).await.map_err(Into::into)?;
+    let second = service.call(Request::from_parts(parts, Peeked::whole(data, trailers))).await.map_err(Into::into)?;
     let (second, is_refused) = read(authorizer, second).await;
     Ok(if is_refused { first } else { second })
 }
@@ -341,7 +344,7 @@ pin_project! {
         R: Body,
     {
         Failed { error: Option<BoxError> },
-        Sending { #[pin] sending: F, sent: Option<(Sent, Arc<Shared<S>>)> },
+        Sending { #[pin] sending: F, sent: Option<Sent<S>> },
         Waiting { waiting: Boxed<R> },
     }
 }
@@ -381,12 +384,11 @@ where
                 },
                 StateProjection::Sending { sending, sent } => {
                     let response = ready!(sending.poll(context)).map_err(Into::into)?;
-                    let refused = sent.as_ref().and_then(|(sent, shared)| sent.refused_at_once(&*shared.authorizer, &response));
-                    if refused == Some(false) {
+                    if sent.as_ref().and_then(|sent| sent.refused_at_once(&response)) == Some(false) {
                         return Poll::Ready(Ok(response.map(Peeked::unread)));
                     }
-                    let Some((sent, shared)) = sent.take() else { return Poll::Pending };
-                    Box::pin(look(sent, response, shared))
+                    let Some(sent) = sent.take() else { return Poll::Pending };
+                    Box::pin(look(sent, response))
                 }
                 StateProjection::Waiting { waiting } => return waiting.as_mut().poll(context),
             };

@@ -93,6 +93,7 @@ impl<'a> Target<'a> {
     /// # Errors
     ///
     /// The scheme is none of `http` and `https`, or there is no host.
+    #[inline]
     pub fn new(scheme: &str, host: &'a str, port: Option<u16>, path: &'a str) -> Result<Self, AuthorizeFault> {
         let is_https = is_https(scheme)?;
         if host.is_empty() {
@@ -106,6 +107,7 @@ impl<'a> Target<'a> {
     /// # Errors
     ///
     /// It has a user name or password, or it is not absolute: then nobody can tell where the request goes.
+    #[inline]
     pub fn of_uri(uri: &'a Uri) -> Result<Self, AuthorizeFault> {
         let authority = uri.authority().ok_or(AuthorizeFault::NoOrigin)?;
         if authority.as_str().contains('@') {
@@ -116,6 +118,7 @@ impl<'a> Target<'a> {
     }
 
     /// The path as it is sent, without the query. Never empty: a URL without a path is sent with `/`.
+    #[inline]
     #[must_use]
     pub fn path(&self) -> &'a str {
         if self.path.is_empty() { "/" } else { self.path }
@@ -191,6 +194,7 @@ fn write_origin(formatter: &mut fmt::Formatter<'_>, is_https: bool, host: &str, 
     }
 }
 
+#[inline]
 fn is_https(scheme: &str) -> Result<bool, AuthorizeFault> {
     let is_https = scheme.eq_ignore_ascii_case("https");
     if is_https || scheme.eq_ignore_ascii_case("http") { Ok(is_https) } else { Err(AuthorizeFault::NoOrigin) }
