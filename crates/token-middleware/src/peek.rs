@@ -131,6 +131,13 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Peeked<B> {
     }
 }
 
+/// An empty body, which a layer that follows redirects puts in place of one that it does not send again.
+impl<B: Body> Default for Peeked<B> {
+    fn default() -> Self {
+        Self { data: None, trailers: None, error: None, rest: None }
+    }
+}
+
 /// Shows how much was read, never what.
 impl<B: Body> std::fmt::Debug for Peeked<B> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
