@@ -46,7 +46,8 @@ where
     let described = ApiRequest { method: &method, target, body: ApiBody::Bytes(&body) };
     let checked = authorizer.check(&described, &parts.headers)?;
     let token = authorizer.token(takes).await?;
-    let copy = authorizer.may_resend(&method).then(|| parts.clone());
+    let is_short = body.len() <= authorizer.longest_body();
+    let copy = (is_short && authorizer.may_resend(&method)).then(|| parts.clone());
     authorizer.attach_checked(checked, &described, token.as_ref(), &mut parts.headers)?;
     let mut first = send(Request::from_parts(parts, body.clone())).await.map_err(SendError::Send)?;
 
