@@ -9,5 +9,6 @@
     reason = "a test may panic"
 )]
 
+mod refusals;
 mod support;
 mod traps;
