@@ -9,6 +9,7 @@
     reason = "a test may panic"
 )]
 
+mod bodies;
 mod refusals;
 mod support;
 mod traps;

@@ -226,7 +226,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    fn of(error: BoxError) -> Self {
+    pub(crate) fn of(error: BoxError) -> Self {
         match error.downcast::<Error>() {
             Ok(error) => Self::Token(*error),
             Err(error) => Self::Other(error.to_string()),
@@ -430,5 +430,12 @@ impl Trap {
 impl Drop for Trap {
     fn drop(&mut self) {
         self.accepting.abort();
+    }
+}
+
+/// Lets every task run until it waits for something that this test does.
+pub(crate) async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
     }
 }
