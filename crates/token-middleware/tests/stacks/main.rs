@@ -13,3 +13,4 @@ mod bodies;
 mod refusals;
 mod support;
 mod traps;
+mod waiting;
