@@ -148,3 +148,205 @@ impl<B: Body> std::fmt::Debug for Peeked<B> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use std::collections::VecDeque;
+    use std::task::Waker;
+
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a body does when it is polled.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Data(Vec<u8>),
+        Trailers(u8),
+        Error(u8),
+        Pending,
+    }
+
+    /// Does what it is told, in turn. It may know its length, and whether it has ended.
+    #[derive(Clone, Debug)]
+    struct Script {
+        steps: VecDeque<Step>,
+        knows: bool,
+        polls: usize,
+    }
+
+    impl Script {
+        fn new(steps: impl IntoIterator<Item = Step>, knows: bool) -> Self {
+            Self { steps: steps.into_iter().collect(), knows, polls: 0 }
+        }
+
+        fn left(&self) -> usize {
+            self.steps.iter().map(|step| if let Step::Data(data) = step { data.len() } else { 0 }).sum()
+        }
+    }
+
+    impl Body for Script {
+        type Data = Bytes;
+        type Error = u8;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, u8>>> {
+            self.polls += 1;
+            match self.steps.pop_front() {
+                None => Poll::Ready(None),
+                Some(Step::Data(data)) => Poll::Ready(Some(Ok(Frame::data(data.into())))),
+                Some(Step::Trailers(value)) => Poll::Ready(Some(Ok(Frame::trailers(trailers(value))))),
+                Some(Step::Error(error)) => Poll::Ready(Some(Err(error))),
+                Some(Step::Pending) => Poll::Pending,
+            }
+        }
+
+        fn is_end_stream(&self) -> bool {
+            self.knows && self.steps.is_empty()
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            let left = u64::try_from(self.left()).unwrap();
+            if self.knows { SizeHint::with_exact(left) } else { SizeHint::new() }
+        }
+    }
+
+    fn trailers(value: u8) -> HeaderMap {
+        HeaderMap::from_iter([(http::header::ETAG, HeaderValue::from(u16::from(value)))])
+    }
+
+    fn now() -> Context<'static> {
+        Context::from_waker(Waker::noop())
+    }
+
+    /// Reads as `fill` does, however often it has to wait.
+    fn fill(body: &mut Peeked<Script>, enough: usize) {
+        while body.poll_read(&mut now(), enough).is_pending() {}
+    }
+
+    /// All that a body gives: its bytes, its trailers, and its error.
+    fn replay<B: Body<Data = Bytes, Error = u8> + Unpin>(mut body: B) -> (Vec<u8>, Option<HeaderMap>, Option<u8>) {
+        let (mut data, mut trailers, mut error) = (Vec::new(), None, None);
+        loop {
+            let may_end_here = body.is_end_stream();
+            let hint = body.size_hint();
+            match Pin::new(&mut body).poll_frame(&mut now()) {
+                Poll::Pending => assert!(!may_end_here, "it said that it had ended"),
+                Poll::Ready(None) => return (data, trailers, error),
+                Poll::Ready(Some(frame)) => {
+                    assert!(!may_end_here, "it said that it had ended");
+                    match frame.map(Frame::into_data) {
+                        Ok(Ok(more)) => {
+                            let length = u64::try_from(more.len()).unwrap();
+                            assert!(hint.upper().is_none_or(|upper| upper >= length), "{hint:?}, and {length} came");
+                            data.extend_from_slice(&more);
+                        }
+                        Ok(Err(frame)) => trailers = frame.into_trailers().ok(),
+                        Err(fault) => error = Some(fault),
+                    }
+                }
+            }
+        }
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            4 => prop::collection::vec(any::<u8>(), 0..20).prop_map(Step::Data),
+            2 => Just(Step::Pending),
+        ];
+        let end = prop_oneof![
+            2 => Just(Vec::new()),
+            1 => any::<u8>().prop_map(|value| vec![Step::Trailers(value)]),
+            1 => any::<u8>().prop_map(|error| vec![Step::Error(error)]),
+            1 => any::<u8>().prop_map(|value| vec![Step::Pending, Step::Trailers(value)]),
+            1 => any::<u8>().prop_map(|error| vec![Step::Pending, Step::Error(error)]),
+        ];
+        (prop::collection::vec(step, 0..8), end).prop_map(|(mut steps, end)| {
+            steps.extend(end);
+            steps
+        })
+    }
+
+    proptest! {
+        /// However much of a body was looked at, and however often, whoever reads it has all of it, once.
+        #[test]
+        fn a_body_gives_the_same_after_a_look(steps in steps(), knows in any::<bool>(), looks in prop::collection::vec(0_usize..60, 0..3)) {
+            let script = Script::new(steps, knows);
+            let mut body = Peeked::unread(script.clone());
+            for enough in looks {
+                let hint = body.size_hint();
+                fill(&mut body, enough);
+                prop_assert_eq!(body.size_hint().exact().is_some(), hint.exact().is_some() || body.rest.is_none());
+                if knows {
+                    prop_assert_eq!(body.size_hint().exact(), Some(script.left() as u64));
+                }
+                // Enough, or all.
+                prop_assert!(body.read().len() > enough || body.rest.is_none());
+            }
+            prop_assert_eq!(replay(body), replay(script));
+        }
+
+        /// What is kept of a whole body is that body.
+        #[test]
+        fn a_whole_body_is_the_same_twice(steps in steps(), knows in any::<bool>()) {
+            let script = Script::new(steps, knows);
+            let mut body = Peeked::unread(script.clone());
+            fill(&mut body, usize::MAX);
+            let expected = replay(script);
+            prop_assert_eq!(body.to_whole().is_none(), expected.2.is_some());
+            if let Some((data, trailers)) = body.to_whole() {
+                let copy = Peeked::<Script>::whole(data, trailers);
+                prop_assert_eq!(copy.size_hint().exact(), Some(expected.0.len() as u64));
+                prop_assert_eq!(replay(copy), expected.clone());
+            }
+            prop_assert_eq!(replay(body), expected);
+        }
+    }
+
+    #[test]
+    fn no_more_is_read_than_enough() {
+        let data = |length: usize| Step::Data(vec![b'x'; length]);
+        // The steps, how much is enough, and after how many polls that is.
+        let cases = [
+            (vec![], 0, 1),
+            (vec![data(1), data(1)], 0, 1),
+            (vec![data(5), data(5)], 4, 1),
+            // As much as is enough, to the byte, may be all or not: one more look tells.
+            (vec![data(5), data(5)], 5, 2),
+            (vec![data(5)], 5, 2),
+            (vec![data(5), data(0), data(5), data(5)], 5, 3),
+            (vec![data(5), Step::Trailers(1)], 99, 2),
+            (vec![data(5), Step::Error(1), data(5)], 99, 2),
+        ];
+        for (steps, enough, polls) in cases {
+            let mut script = Script::new(steps.clone(), false);
+            let mut body = Peeked::unread(&mut script);
+            assert!(body.poll_read(&mut now(), enough).is_ready());
+            drop(body);
+            assert_eq!(script.polls, polls, "{steps:?}, {enough}");
+        }
+        // A body that knows its end is not asked for it.
+        let mut script = Script::new([data(5)], true);
+        assert!(Peeked::unread(&mut script).poll_read(&mut now(), 99).is_ready());
+        assert_eq!(script.polls, 1);
+    }
+
+    #[test]
+    fn what_it_says_of_itself_is_so() {
+        let empty = Peeked::<Script>::default();
+        assert!(empty.is_end_stream() && empty.size_hint().exact() == Some(0));
+        assert!(Peeked::<Script>::whole(Bytes::new(), None).is_end_stream());
+        assert!(!Peeked::<Script>::whole(Bytes::new(), Some(Box::new(trailers(1)))).is_end_stream());
+        assert!(!Peeked::<Script>::whole(Bytes::from_static(b"x"), None).is_end_stream());
+
+        let mut failed = Peeked::unread(Script::new([Step::Error(7)], true));
+        fill(&mut failed, 0);
+        assert!(!failed.is_end_stream() && failed.to_whole().is_none());
+        assert_eq!((failed.take_error(), failed.is_end_stream()), (Some(7), true));
+
+        let mut secret = Peeked::unread(Script::new([Step::Data(b"secret-test-only".to_vec())], true));
+        fill(&mut secret, 99);
+        assert_eq!(format!("{secret:?}"), "Peeked { bytes_read: 16, is_whole: true, .. }");
+    }
+}
