@@ -151,7 +151,8 @@ async fn a_body_is_signed_and_sent_as_the_table_says() {
     let too_long = || Fault(AuthorizeFault::BodyTooLong { limit: LIMIT });
     let unread = || Fault(AuthorizeFault::BodyUnread);
     // The body, and its outcome where it is signed and where it is not.
-    let cases: [(&str, fn() -> Frames, Outcome, Outcome); 15] = [
+    type MakeBody = fn() -> Frames;
+    let cases: [(&str, MakeBody, Outcome, Outcome); 15] = [
         ("empty", || Frames::of(Some(0), &[]), Twice(""), Twice("")),
         ("an empty frame", || Frames::of(Some(0), &[""]), Twice(""), Twice("")),
         ("one frame", || Frames::of(Some(5), &["12345"]), Twice("12345"), Twice("12345")),

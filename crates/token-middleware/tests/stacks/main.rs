@@ -11,6 +11,7 @@
 
 mod bodies;
 mod refusals;
+mod services;
 mod support;
 mod traps;
 mod waiting;

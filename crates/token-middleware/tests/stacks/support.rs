@@ -342,7 +342,7 @@ pub(crate) async fn by_reqwest(client: &reqwest_middleware::ClientWithMiddleware
         request = request.with_extension(Takes(takes));
     }
     match request.send().await {
-        Ok(answer) => Ok(seen(http::Response::<reqwest::Body>::from(answer)).await),
+        Ok(answer) => Ok(seen(Response::<reqwest::Body>::from(answer)).await),
         Err(reqwest_middleware::Error::Middleware(error)) => Err(match error.downcast::<Error>() {
             Ok(error) => Failure::Token(error),
             Err(error) => Failure::Other(error.to_string()),

@@ -178,7 +178,8 @@ async fn a_header_or_a_method_does_not_lead_elsewhere() {
         name => AuthorizeFault::HeaderSet { name: name.parse().unwrap() },
     };
     // The method, the headers, and what stops the request, if it does not arrive.
-    let tricks: [(&str, &[(&'static str, &str)], Option<&str>); 17] = [
+    type Headers = &'static [(&'static str, &'static str)];
+    let tricks: [(&str, Headers, Option<&str>); 17] = [
         ("GET", &[("host", "{A}")], None),
         ("GET", &[("x-forwarded-host", "{T}")], None),
         ("GET", &[("forwarded", "host={T}")], None),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use token_core::{AuthorizeFault, ErrorKind, TokenProvider as _};
+use token_core::{AuthorizeFault, ErrorKind};
 use token_middleware::{TokenLayer, TokenMiddleware};
 use token_testkit::{Answer, ScriptedServer};
 use tower::{Layer as _, Service as _};
