@@ -3,9 +3,10 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use token_core::AuthorizeFault;
+use token_middleware::TokenMiddleware;
 use token_testkit::{Answer, RecordedRequest, ScriptedServer};
 
-use crate::support::{Ask, EXPIRED, Failure, OURS, Seen, Stack, Trap, World};
+use crate::support::{Ask, EXPIRED, Failure, OURS, Seen, Stack, Trap, World, reqwest_builder, signature};
 
 const STACKS: [Stack; 4] = [Stack::TowerOutside, Stack::TowerInside, Stack::ReqwestOutside, Stack::Reqwest];
 
@@ -98,6 +99,8 @@ async fn a_url_leads_to_the_allowed_origin_or_to_nothing() {
         ("scheme in upper case", "HTTP://{A}/x", Arrives, Arrives),
         ("a query", "http://{A}?http://{T}/", Arrives, Arrives),
         ("no path", "http://{A}", Arrives, Arrives),
+        ("dot segments", "http://{A}/a/../b/./c", Arrives, Arrives),
+        ("encoded dot segments", "http://{A}/a/%2e%2E/b", Arrives, Arrives),
         ("port with a zero before it", "http://127.0.0.1:0{P}/", Arrives, Arrives),
         ("the trap in the path", "http://{A}/@{T}/", Arrives, Arrives),
         ("the trap in the query", "http://{A}?@{T}/", Arrives, Arrives),
@@ -158,6 +161,11 @@ async fn a_url_leads_to_the_allowed_origin_or_to_nothing() {
             if outcome(&result) != expected || arrived != usize::from(expected == Arrives) {
                 wrong.push(format!("{what}, {stack:?}: {arrived} arrived, {result:?}"));
             }
+            // Signed for the path that was sent.
+            for request in place.allowed.requests().iter().skip(before) {
+                let signed = signature("GET", request.path(), b"");
+                assert_eq!(request.header("x-signature"), Some(&*signed), "{what}, {stack:?}");
+            }
             place.check(what);
         }
     }
@@ -167,6 +175,21 @@ async fn a_url_leads_to_the_allowed_origin_or_to_nothing() {
         // Here the name is allowed, and the listener on IPv6 is no trap.
         let named = place.send(stack, "http://localhost:{P}", &ask).await;
         assert_eq!(named.unwrap().status, 200, "upper case, {stack:?}");
+    }
+}
+
+/// reqwest's builder makes a header of user info, so that is what stops it above. A request that is made without has it still.
+#[tokio::test]
+async fn user_info_in_a_request_that_is_given_whole_is_stopped() {
+    let place = Place::new().await;
+    let authorizer = place.world.signed(&place.fill("http://{A}")).build().unwrap();
+    let (client, tokens) = TokenMiddleware::with_client(authorizer, reqwest_builder()).unwrap();
+    let client = reqwest_middleware::ClientBuilder::new(client).with(tokens).build();
+    for url in ["http://user@{A}/", "http://:secret-test-only@{A}/", "http://user:secret-test-only@{A}/", "http://{A}@{T}/"] {
+        let request = reqwest::Request::new(http::Method::GET, place.fill(url).parse().unwrap());
+        let Err(reqwest_middleware::Error::Middleware(error)) = client.execute(request).await else { panic!("{url}") };
+        assert_eq!(Failure::Token(error.downcast().unwrap()).fault(), Some(&AuthorizeFault::UserInfo), "{url}");
+        place.check(url);
     }
 }
 
@@ -270,8 +293,8 @@ async fn a_redirect_leads_no_token_away() {
                     place.check(&what);
                     let requests = place.allowed.requests();
                     let last = requests.last().unwrap();
-                    let signed = format!("{} {} 0:7", last.method(), last.path());
-                    let is_signed = last.header("x-signature") == Some(&signed);
+                    let signed = signature(last.method(), last.path(), b"");
+                    let is_signed = last.header("x-signature") == Some(&*signed);
                     let seen = match &result {
                         Ok(seen) if seen.status == status => Redirect,
                         Err(failure) if failure.fault().is_some() => Error,
