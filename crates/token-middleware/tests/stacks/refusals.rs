@@ -294,6 +294,72 @@ async fn a_bearer_answer_is_not_read() {
 }
 
 #[tokio::test]
+async fn an_answer_without_an_end_comes_to_the_caller_of_reqwest() {
+    for (status, reads_codes) in [(200, false), (200, true), (403, true)] {
+        let world = World::new();
+        let server = ScriptedServer::answering(Answer::text(status, "x".repeat(999)).endless()).await.unwrap();
+        let authorizer = world.signed(&server.base_url()).read_codes(reads_codes).build().unwrap();
+        let (client, tokens) = TokenMiddleware::with_client(authorizer, reqwest_builder()).unwrap();
+        let client = reqwest_middleware::ClientBuilder::new(client).with(tokens).build();
+        let mut answer = client.get(server.base_url()).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.content_length()), (status, None));
+        let mut came = 0;
+        while came < 100_000 {
+            let part = answer.chunk().await.unwrap().unwrap();
+            assert!(part.iter().all(|byte| *byte == b'x'));
+            came += part.len();
+        }
+    }
+}
+
+/// A bearer challenge tells what the 401 is for (RFC 6750 section 3.1).
+#[tokio::test]
+async fn a_challenge_says_whether_the_token_is_refused() {
+    let cases = [
+        (401, r#"Bearer error="invalid_token""#, 2),
+        (401, "Bearer", 2),
+        (401, r#"Basic realm="x""#, 2),
+        (401, r#"Bearer error="insufficient_scope""#, 1),
+        (401, r#"Bearer error="invalid_request""#, 1),
+        (403, r#"Bearer error="invalid_token""#, 1),
+        (200, r#"Bearer error="invalid_token""#, 1),
+    ];
+    for stack in STACKS {
+        for (status, challenge, sent) in cases {
+            for (reads_codes, sent) in [(false, sent), (true, if challenge.contains("invalid_token") { 2 } else { sent })] {
+                let world = World::new();
+                let refusal = Answer::new(status).header("www-authenticate", challenge);
+                let server = ScriptedServer::in_turn([refusal, ok()]).await.unwrap();
+                let authorizer = world.bearer(&server.base_url()).read_codes(reads_codes).build().unwrap();
+                let seen = stack.send(&authorizer, &Ask::get(server.base_url())).await.unwrap();
+                let what = format!("{status}, {challenge}, {reads_codes}, {stack:?}");
+                assert_eq!((server.requests().len(), seen.status), (sent, if sent == 2 { 200 } else { status }), "{what}");
+            }
+        }
+    }
+}
+
+/// A rule of the program's own takes the place of the service's.
+#[tokio::test]
+async fn a_rule_of_its_own_tells_what_a_refusal_is() {
+    for stack in STACKS {
+        for (answer, reads_codes, sent) in [
+            (Answer::new(440), false, 2),
+            (Answer::new(401), false, 1),
+            (Answer::text(200, "log in again"), false, 1),
+            (Answer::text(200, "log in again"), true, 2),
+        ] {
+            let world = World::new();
+            let server = ScriptedServer::in_turn([answer, ok()]).await.unwrap();
+            let builder = world.signed(&server.base_url()).read_codes(reads_codes);
+            let builder = builder.refused_when(|answer| answer.status.as_u16() == 440 || answer.body == b"log in again");
+            stack.send(&builder.build().unwrap(), &Ask::get(server.base_url())).await.unwrap();
+            assert_eq!(server.requests().len(), sent, "{stack:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_reqwest_answer_keeps_what_it_knows() {
     for reads_codes in [false, true] {
         for (answer, length) in
@@ -341,7 +407,8 @@ async fn crowd_server(crowd: usize, takes_new: bool) -> (String, Arc<AtomicUsize
     (origin, requests, serving)
 }
 
-#[tokio::test]
+/// On many threads, so that each step of one caller may fall between any two of another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_crowd_whose_token_is_refused_asks_for_one_new_token() {
     const CROWD: usize = 100;
     for stack in STACKS {
