@@ -8,6 +8,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
 /// A body whose beginning, or all of it, may have been read already. Whoever reads it sees what the body itself would have given.
+#[cfg_attr(not(feature = "tower"), expect(unreachable_pub, reason = "only the types of `TokenLayer` show it"))]
 pub struct Peeked<B: Body> {
     data: Option<Bytes>,
     trailers: Option<Box<HeaderMap>>,
@@ -25,25 +26,9 @@ impl<B: Body<Data = Bytes> + Unpin> Peeked<B> {
         Self { data: None, trailers: None, error: None, rest: Some(body) }
     }
 
-    /// A whole body again.
-    pub(crate) fn whole(data: Bytes, trailers: Option<Box<HeaderMap>>) -> Self {
-        Self { data: (!data.is_empty()).then_some(data), trailers, error: None, rest: None }
-    }
-
     /// What was read so far.
     pub(crate) fn read(&self) -> &[u8] {
         self.data.as_deref().unwrap_or_default()
-    }
-
-    /// The whole body, if it has been read to its end and without an error.
-    pub(crate) fn to_whole(&self) -> Option<(Bytes, Option<Box<HeaderMap>>)> {
-        let is_whole = self.rest.is_none() && self.error.is_none();
-        is_whole.then(|| (self.data.clone().unwrap_or_default(), self.trailers.clone()))
-    }
-
-    /// Why the body could not be read on.
-    pub(crate) fn take_error(&mut self) -> Option<B::Error> {
-        self.error.take()
     }
 
     /// Reads until there are more than `enough` bytes, or the end.
@@ -88,6 +73,26 @@ impl<B: Body<Data = Bytes> + Unpin> Peeked<B> {
                 joined.freeze()
             }
         });
+    }
+}
+
+/// For a request, which may be sent again.
+#[cfg(any(feature = "tower", test))]
+impl<B: Body> Peeked<B> {
+    /// A whole body again.
+    pub(crate) fn whole(data: Bytes, trailers: Option<Box<HeaderMap>>) -> Self {
+        Self { data: (!data.is_empty()).then_some(data), trailers, error: None, rest: None }
+    }
+
+    /// The whole body, if it has been read to its end and without an error.
+    pub(crate) fn to_whole(&self) -> Option<(Bytes, Option<Box<HeaderMap>>)> {
+        let is_whole = self.rest.is_none() && self.error.is_none();
+        is_whole.then(|| (self.data.clone().unwrap_or_default(), self.trailers.clone()))
+    }
+
+    /// Why the body could not be read on.
+    pub(crate) fn take_error(&mut self) -> Option<B::Error> {
+        self.error.take()
     }
 }
 
