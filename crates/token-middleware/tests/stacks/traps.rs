@@ -93,7 +93,7 @@ fn outcome(result: &Result<Seen, Failure>) -> Outcome {
 
 #[tokio::test]
 async fn a_url_leads_to_the_allowed_origin_or_to_nothing() {
-    // The trick, the URL, and its outcome with tower and with reqwest.
+    // The trick, the URL, and its outcome with the parser of the crate `http` and with that of reqwest.
     let tricks = [
         ("none", "http://{A}/x", Arrives, Arrives),
         ("scheme in upper case", "HTTP://{A}/x", Arrives, Arrives),
@@ -152,11 +152,11 @@ async fn a_url_leads_to_the_allowed_origin_or_to_nothing() {
     let place = Place::new().await;
     let mut wrong = Vec::new();
     for (what, url, with_tower, with_reqwest) in tricks {
-        for stack in STACKS {
+        for stack in STACKS.into_iter().chain([Stack::Plain]) {
             let before = place.allowed.requests().len();
             let result = place.send(stack, "http://{A}", &Ask::get(place.fill(url))).await;
-            let is_tower = matches!(stack, Stack::TowerOutside | Stack::TowerInside);
-            let expected = if is_tower { with_tower } else { with_reqwest };
+            let is_reqwest = matches!(stack, Stack::Reqwest | Stack::ReqwestOutside);
+            let expected = if is_reqwest { with_reqwest } else { with_tower };
             let arrived = place.allowed.requests().len() - before;
             if outcome(&result) != expected || arrived != usize::from(expected == Arrives) {
                 wrong.push(format!("{what}, {stack:?}: {arrived} arrived, {result:?}"));
@@ -170,7 +170,7 @@ async fn a_url_leads_to_the_allowed_origin_or_to_nothing() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    for stack in STACKS {
+    for stack in STACKS.into_iter().chain([Stack::Plain]) {
         let ask = Ask::get(place.fill("http://LOCALHOST:{P}/"));
         // Here the name is allowed, and the listener on IPv6 is no trap.
         let named = place.send(stack, "http://localhost:{P}", &ask).await;
@@ -223,7 +223,7 @@ async fn a_header_or_a_method_does_not_lead_elsewhere() {
     ];
     let place = Place::new().await;
     for (method, headers, fault) in tricks {
-        for stack in STACKS {
+        for stack in STACKS.into_iter().chain([Stack::Plain]) {
             let mut ask = Ask::new(method, place.fill("http://{A}/x"));
             for (name, value) in headers {
                 ask = ask.header(name, &place.fill(value));
@@ -277,23 +277,27 @@ async fn a_redirect_leads_no_token_away() {
     ];
     let mut wrong = Vec::new();
     for status in [301, 302, 303, 307, 308] {
-        for method in ["GET", "POST"] {
+        for (method, body) in [("GET", ""), ("POST", ""), ("POST", "body")] {
             for (what, path, location, ends) in tricks {
                 let with_all = ["the trap", "on the second try", "within the origin"];
                 if (status, method) != (302, "GET") && !with_all.contains(&what) {
                     continue;
                 }
                 for (stack, end) in STACKS.into_iter().zip(ends) {
+                    // tower-http sends no body again that it cannot clone.
+                    let is_tower = matches!(stack, Stack::TowerInside | Stack::TowerOutside);
+                    let is_kept = is_tower && !body.is_empty() && matches!(status, 307 | 308);
+                    let end = if is_kept { Redirect } else { end };
                     let place = Place::new().await;
                     let ask = Ask::new(method, place.fill(&format!("http://{{A}}{path}")));
                     let ask = ask.header("x-location", &place.fill(location)).header("x-then", &place.fill("http://{T}/x"));
-                    let ask = ask.header("x-status", &status.to_string());
-                    let what = format!("{what}, {status} to a {method}, {stack:?}");
+                    let ask = ask.header("x-status", &status.to_string()).body(body);
+                    let what = format!("{what}, {status} to a {method} of {body:?}, {stack:?}");
                     let result = place.send(stack, "http://{A}", &ask).await;
                     place.check(&what);
                     let requests = place.allowed.requests();
                     let last = requests.last().unwrap();
-                    let signed = signature(last.method(), last.path(), b"");
+                    let signed = signature(last.method(), last.path(), last.body());
                     let is_signed = last.header("x-signature") == Some(&*signed);
                     let seen = match &result {
                         Ok(seen) if seen.status == status => Redirect,
