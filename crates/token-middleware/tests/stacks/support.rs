@@ -16,7 +16,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use token_core::{
     ApiAnswer, ApiRequest, AuthScheme, Authorize, AuthorizeFault, AuthorizerBuilder, Bearer, BearerScheme, CachePolicy, Clock,
-    Error, ErrorKind, Expiry, Moment, Remedy, Token, TokenCache, TokenProvider, secret_header,
+    Error, ErrorKind, Expiry, OneReading, Remedy, Token, TokenCache, TokenProvider, secret_header,
 };
 use token_middleware::{RenewalFailed, SendError, Takes, TokenLayer, TokenMiddleware, send};
 use token_testkit::ManualClock;
@@ -67,11 +67,11 @@ impl AuthScheme for Signed {
         &self,
         request: &ApiRequest<'_>,
         token: Option<&Token>,
-        now: &Moment,
+        now: &OneReading<'_>,
         headers: &mut HeaderMap,
     ) -> Result<(), AuthorizeFault> {
         let signature = signature(request.method.as_str(), request.target.path(), request.body.bytes()?);
-        let millis = now.wall().duration_since(SystemTime::UNIX_EPOCH).map_err(|_| AuthorizeFault::Clock)?.as_millis();
+        let millis = now.moment().wall().duration_since(SystemTime::UNIX_EPOCH).map_err(|_| AuthorizeFault::Clock)?.as_millis();
         headers.insert("x-client-id", secret_header(&["client-test-only"]).unwrap());
         headers.insert("x-signature", HeaderValue::from_str(&signature).unwrap());
         headers.insert("x-timestamp", HeaderValue::from_str(&millis.to_string()).unwrap());
