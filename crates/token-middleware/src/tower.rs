@@ -156,26 +156,29 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
-    let checked = check(authorizer, parts, body)?;
+    let request = describe(authorizer, &parts.method, &parts.uri)?;
+    let checked = check(authorizer, &request, &parts.headers, body)?;
     // Whoever has to wait polls again, with a waker that wakes.
-    if poll_body(authorizer, parts, body, &mut Context::from_waker(Waker::noop())).is_pending() {
+    if poll_body(authorizer, &parts.method, body, &mut Context::from_waker(Waker::noop())).is_pending() {
         return Ok(Begun::Waiting(checked));
     }
     let Some(token) = authorizer.try_token(takes(&parts.extensions)) else {
         return Ok(Begun::Waiting(checked));
     };
-    attach(authorizer, checked, parts, body, token.as_ref(), copy)?;
+    let whole = whole(authorizer, body)?;
+    *copy = copy_of(authorizer, parts, whole.as_ref(), token.as_ref());
+    let request = ApiRequest { body: api_body(whole.as_ref()), ..request };
+    authorizer.attach_checked(checked, &request, token.as_ref(), &mut parts.headers)?;
     Ok(Begun::Ready(token))
 }
 
 /// All that can be known before body and token are there.
 #[inline]
-fn check<B>(authorizer: &dyn Authorize, parts: &request::Parts, body: &Peeked<B>) -> Result<Checked, Error>
+fn check<B>(authorizer: &dyn Authorize, request: &ApiRequest<'_>, headers: &HeaderMap, body: &Peeked<B>) -> Result<Checked, Error>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let described = describe(authorizer, &parts.method, &parts.uri, ApiBody::Bytes(&[]))?;
-    let checked = authorizer.check(&described, &parts.headers)?;
+    let checked = authorizer.check(request, headers)?;
     if authorizer.covers_body() && !is_short(authorizer, body) {
         let fault = match body.size_hint().exact() {
             Some(_) => AuthorizeFault::BodyTooLong { limit: authorizer.longest_body() },
@@ -193,26 +196,22 @@ fn is_short(authorizer: &dyn Authorize, body: &impl Body) -> bool {
 }
 
 /// Reads the body where it is to be signed or kept, and is not too long for that.
-fn poll_body<B>(authorizer: &dyn Authorize, parts: &request::Parts, body: &mut Peeked<B>, context: &mut Context<'_>) -> Poll<()>
+fn poll_body<B>(authorizer: &dyn Authorize, method: &Method, body: &mut Peeked<B>, context: &mut Context<'_>) -> Poll<()>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let is_wanted = authorizer.covers_body() || authorizer.may_resend(&parts.method);
+    let is_wanted = authorizer.covers_body() || authorizer.may_resend(method);
     if is_wanted && is_short(authorizer, body) {
         return body.poll_read(context, authorizer.longest_body());
     }
     Poll::Ready(())
 }
 
-#[inline]
-fn attach<B>(
-    authorizer: &dyn Authorize,
-    checked: Checked,
-    parts: &mut request::Parts,
-    body: &mut Peeked<B>,
-    token: Option<&Token>,
-    copy: &mut Option<Copy>,
-) -> Result<(), BoxError>
+/// A body that was read to its end, with its trailers.
+type Whole = (Bytes, Option<Box<HeaderMap>>);
+
+/// The body, if all of it was read; what kept it from being read, if a signature covers it.
+fn whole<B>(authorizer: &dyn Authorize, body: &mut Peeked<B>) -> Result<Option<Whole>, BoxError>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
@@ -224,24 +223,26 @@ where
             return Err(error.into());
         }
     }
-    let may_resend = token.is_some() && authorizer.may_resend(&parts.method);
-    if let Some((data, trailers)) = whole.as_ref().filter(|_| may_resend) {
-        *copy = Some(Copy { parts: parts.clone(), data: data.clone(), trailers: trailers.clone() });
-    }
-    let body = whole.as_ref().map_or(ApiBody::Stream, |(data, _)| ApiBody::Bytes(data));
-    let described = describe(authorizer, &parts.method, &parts.uri, body)?;
-    Ok(authorizer.attach_checked(checked, &described, token, &mut parts.headers)?)
+    Ok(whole)
 }
 
 #[inline]
-fn describe<'a>(
-    authorizer: &dyn Authorize,
-    method: &'a Method,
-    uri: &'a Uri,
-    body: ApiBody<'a>,
-) -> Result<ApiRequest<'a>, Error> {
-    let target = Target::of_uri(uri).map_err(|fault| authorizer.unauthorizable(fault))?;
-    Ok(ApiRequest { method, target, body })
+fn copy_of(authorizer: &dyn Authorize, parts: &request::Parts, whole: Option<&Whole>, token: Option<&Token>) -> Option<Copy> {
+    let (data, trailers) = whole.filter(|_| token.is_some() && authorizer.may_resend(&parts.method))?;
+    Some(Copy { parts: parts.clone(), data: data.clone(), trailers: trailers.clone() })
+}
+
+fn api_body(whole: Option<&Whole>) -> ApiBody<'_> {
+    whole.map_or(ApiBody::Stream, |(data, _)| ApiBody::Bytes(data))
+}
+
+/// What of a request matters for authorising it, without its body.
+#[inline]
+fn describe<'a>(authorizer: &dyn Authorize, method: &'a Method, uri: &'a Uri) -> Result<ApiRequest<'a>, Error> {
+    match Target::of_uri(uri) {
+        Ok(target) => Ok(ApiRequest { method, target, body: ApiBody::Bytes(&[]) }),
+        Err(fault) => Err(authorizer.unauthorizable(fault)),
+    }
 }
 
 /// The rest of a call that has to wait for its body or its token.
@@ -260,10 +261,12 @@ where
     R: Body<Data = Bytes> + Unpin,
 {
     let authorizer = &*shared.authorizer;
-    poll_fn(|context| poll_body(authorizer, &parts, &mut body, context)).await;
+    poll_fn(|context| poll_body(authorizer, &parts.method, &mut body, context)).await;
     let token = authorizer.token(takes(&parts.extensions)).await?;
-    let mut copy = None;
-    attach(authorizer, checked, &mut parts, &mut body, token.as_ref(), &mut copy)?;
+    let whole = whole(authorizer, &mut body)?;
+    let copy = copy_of(authorizer, &parts, whole.as_ref(), token.as_ref());
+    let request = ApiRequest { body: api_body(whole.as_ref()), ..describe(authorizer, &parts.method, &parts.uri)? };
+    authorizer.attach_checked(checked, &request, token.as_ref(), &mut parts.headers)?;
     let response = ready.call(Request::from_parts(parts, body)).await.map_err(Into::into)?;
     let sent = Sent { token, copy, shared };
     match sent.refused_at_once(&response) {
@@ -293,7 +296,8 @@ fn is_refused<R>(authorizer: &dyn Authorize, answer: &Response<R>, body: &[u8]) 
 async fn read<R: Body<Data = Bytes> + Unpin>(authorizer: &dyn Authorize, answer: Response<R>) -> (Response<Peeked<R>>, bool) {
     let mut answer = answer.map(Peeked::unread);
     if authorizer.wants_body_of(answer.status()) {
-        answer.body_mut().fill(ANSWER_BYTES).await;
+        // More than one byte less: a service may stop there without an end.
+        answer.body_mut().fill(ANSWER_BYTES - 1).await;
     }
     let is_refused = is_refused(authorizer, &answer, answer.body().read());
     (answer, is_refused)
@@ -317,8 +321,8 @@ where
     };
     let again = match token_after(authorizer, &refused, takes(&parts.extensions)).await {
         Ok(token) => {
-            let described = describe(authorizer, &parts.method, &parts.uri, ApiBody::Bytes(&data))?;
-            attach_again(authorizer, &described, &token, &mut parts.headers)
+            let request = ApiRequest { body: ApiBody::Bytes(&data), ..describe(authorizer, &parts.method, &parts.uri)? };
+            attach_again(authorizer, &request, &token, &mut parts.headers)
         }
         Err(why) => Err(why),
     };

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::Ipv6Addr;
 
-use http::uri::Authority;
+use http::uri::{Authority, Scheme};
 use http::{HeaderMap, Uri, header};
 
 use super::fault::AuthorizeFault;
@@ -113,7 +113,11 @@ impl<'a> Target<'a> {
         if authority.as_str().contains('@') {
             return Err(AuthorizeFault::UserInfo);
         }
-        let is_https = is_https(uri.scheme_str().unwrap_or_default())?;
+        let is_https = match uri.scheme() {
+            // Most often it is one of the two as they are known.
+            Some(scheme) if *scheme == Scheme::HTTPS => true,
+            scheme => is_https(scheme.map(Scheme::as_str).unwrap_or_default())?,
+        };
         Ok(Self { is_https, place: Place::Authority(authority), path: uri.path() })
     }
 
@@ -156,6 +160,9 @@ impl<'a> Target<'a> {
 
     /// Whether the `Host` header, if there is one, says the same as the URL: a server goes by the header, whatever the connection was made to.
     pub(super) fn agrees_with_host_header(&self, headers: &HeaderMap) -> bool {
+        if !headers.contains_key(header::HOST) {
+            return true;
+        }
         let mut values = headers.get_all(header::HOST).iter();
         let Some(value) = values.next() else { return true };
         let authority = value.to_str().ok().and_then(|text| text.parse::<Authority>().ok());
