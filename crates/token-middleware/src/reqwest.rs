@@ -39,6 +39,8 @@ impl TokenMiddleware {
     /// reqwest follows redirects below every middleware. To another host it takes `Authorization` along no more, but every other header: a signature, a client id.
     /// So an answer that redirects comes to the caller, who may send a request there, which is checked like any other.
     ///
+    /// What the client adds below every middleware is not seen here: its `default_headers`, so give it no `Host` among them, and its proxy, which sees what is sent without TLS.
+    ///
     /// # Errors
     ///
     /// The client cannot be built.
