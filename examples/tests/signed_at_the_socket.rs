@@ -43,7 +43,8 @@ impl Taken {
     /// The one header of this name.
     fn header(&self, name: &str) -> &str {
         let mut values = self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value);
-        let (value, None) = (values.next().unwrap(), values.next()) else { panic!("two headers `{name}`") };
+        let value = values.next().unwrap();
+        assert!(values.next().is_none(), "two headers `{name}`");
         value
     }
 }
