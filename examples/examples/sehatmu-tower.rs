@@ -6,6 +6,8 @@
 //! 2. **Timeout**, of one try. Waiting for a token and the second try after a refusal count towards it. Outside the retry it would limit all tries together.
 //! 3. **Tokens.** Below it is nothing but the client, so what it signs is what is sent, and nothing below follows a redirect.
 //! 4. **The client.**
+//!
+//! A layer that unpacks answers belongs below the tokens, as a refusal may stand in an answer's body; one that packs requests belongs above them, for a service that signs what is sent.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -29,7 +29,7 @@ pub async fn call_api(transport: &dyn Transport, url: &str, token: &Token) -> Re
 /// `url` is none, or not below the service's base URL; there is no token; or no answer came.
 pub async fn call_authorized(transport: &dyn Transport, url: &str, authorizer: &dyn Authorize) -> Result<u16, Failure> {
     let url: Uri = url.parse()?;
-    let request = ApiRequest { method: &Method::GET, target: Target::of_uri(&url)?, body: ApiBody::Bytes(b"") };
+    let request = ApiRequest::new(&Method::GET, Target::of_uri(&url)?, ApiBody::Bytes(b""));
     let token = authorizer.token(None).await?;
     let mut headers = HeaderMap::new();
     authorizer.attach(&request, token.as_ref(), &mut headers)?;

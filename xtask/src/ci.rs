@@ -108,7 +108,7 @@ fn tests() -> Result<(), String> {
 fn features() -> Result<(), String> {
     let mut arguments = vec!["test", "--locked", "--all-features", "--lib", "--tests", "--target-dir", "target/outside"];
     let providers = dependencies::providers()?;
-    let packages = ["outside", "token-core", "token-sandbox", "transport-reqwest", "trials"];
+    let packages = ["outside", "token-core", "token-middleware", "token-sandbox", "transport-reqwest", "trials"];
     for package in packages.into_iter().chain(providers.iter().map(String::as_str)) {
         arguments.extend(["--package", package]);
     }

@@ -32,8 +32,8 @@ pub(crate) fn run() -> Result<Report, String> {
         .map_err(|error| error.to_string())?;
     let body = vec![b'x'; 1_024];
     let method = Method::POST;
-    let target = Target::new("https", "service.example", None, PATH).map_err(|fault| fault.to_string())?;
-    let request = ApiRequest { method: &method, target, body: ApiBody::Bytes(&body) };
+    let target = Target::new("https", "service.example", None, PATH, None).map_err(|fault| fault.to_string())?;
+    let request = ApiRequest::new(&method, target, ApiBody::Bytes(&body));
     let key = hmac::Key::new(hmac::HMAC_SHA512, SECRET.as_bytes());
     // As long as what is signed.
     let text = format!("POST:/v1/open-api/account/inquiry:{}:{}:2022-03-21T10:11:40+07:00", "t".repeat(256), "0".repeat(64));

@@ -207,6 +207,8 @@ impl KlikooBuilder {
     /// Checks the settings and builds the provider as [`build`](Self::build) does, in an authoriser that signs requests with its tokens, to the origin of the base URL.
     /// The cache is [`Authorizer::tokens`].
     ///
+    /// To set more on it, build the cache first: `builder.clone().authorizer(builder.build()?)?`.
+    ///
     /// # Errors
     ///
     /// As [`build`](Self::build).

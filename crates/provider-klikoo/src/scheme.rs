@@ -186,9 +186,7 @@ mod tests {
     #[test]
     fn a_documented_code_says_what_went_wrong_and_no_other_does() {
         let scheme = scheme("secret-test-only");
-        let kind = |body: &str| {
-            scheme.error_kind(&ApiAnswer { status: StatusCode::UNAUTHORIZED, headers: &HeaderMap::new(), body: body.as_bytes() })
-        };
+        let kind = |body: &str| scheme.error_kind(&ApiAnswer::new(StatusCode::UNAUTHORIZED, &HeaderMap::new(), body.as_bytes()));
         for code in KlikooErrorCode::ALL {
             for service in ["00", "01", "02", "03", "04"] {
                 let digits = code.code().replace("xx", service);
@@ -222,11 +220,8 @@ mod tests {
     #[test]
     fn without_a_token_nothing_is_signed() {
         let uri = http::Uri::from_static("https://service.example/klikoo-b2b/v1/open-api/balance");
-        let request = ApiRequest {
-            method: &http::Method::GET,
-            target: token_core::Target::of_uri(&uri).unwrap(),
-            body: token_core::ApiBody::Bytes(b""),
-        };
+        let request =
+            ApiRequest::new(&http::Method::GET, token_core::Target::of_uri(&uri).unwrap(), token_core::ApiBody::Bytes(b""));
         let now = OneReading::of(&token_core::SystemClock);
         let mut headers = HeaderMap::new();
         assert_eq!(scheme("canary").apply(&request, None, &now, &mut headers), Err(AuthorizeFault::Unsigned));

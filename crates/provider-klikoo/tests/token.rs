@@ -41,7 +41,7 @@ type Signing = Authorizer<TokenCache<Retry<Klikoo>>, KlikooScheme>;
 /// Sends a call with this token, signed, and gives the answer's status.
 async fn call(authorizer: &Signing, token: &Token, method: Method, url: String, body: &[u8]) -> StatusCode {
     let url: Uri = url.parse().unwrap();
-    let request = ApiRequest { method: &method, target: Target::of_uri(&url).unwrap(), body: ApiBody::Bytes(body) };
+    let request = ApiRequest::new(&method, Target::of_uri(&url).unwrap(), ApiBody::Bytes(body));
     let mut headers = HeaderMap::new();
     authorizer.attach(&request, Some(token), &mut headers).unwrap();
     let mut request = TokenRequest::new(method.clone(), url.clone(), Resend::AfterRefusal);

@@ -378,7 +378,7 @@ async fn call<P: TokenProvider + 'static, S: AuthScheme>(
     body: &'static str,
 ) -> (StatusCode, bool) {
     let uri: Uri = url.parse().unwrap();
-    let request = ApiRequest { method: &method, target: Target::of_uri(&uri).unwrap(), body: ApiBody::Bytes(body.as_bytes()) };
+    let request = ApiRequest::new(&method, Target::of_uri(&uri).unwrap(), ApiBody::Bytes(body.as_bytes()));
     let mut headers = HeaderMap::new();
     let token = authorizer.authorize(&request, &mut headers).await.unwrap();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -386,7 +386,7 @@ async fn call<P: TokenProvider + 'static, S: AuthScheme>(
     let (status, headers) = (answer.status(), answer.headers().clone());
     let body = answer.bytes().await.unwrap();
     let body: &[u8] = if authorizer.wants_body_of(status) { &body } else { b"" };
-    let is_refused = authorizer.is_refused(&ApiAnswer { status, headers: &headers, body });
+    let is_refused = authorizer.is_refused(&ApiAnswer::new(status, &headers, body));
     if let Some(token) = token.filter(|_| is_refused) {
         authorizer.invalidate(&token);
     }

@@ -180,6 +180,8 @@ impl SehatMuBuilder {
 
     /// Checks the settings and builds provider, cache and authoriser in one. [`Authorizer::tokens`] gives the cache.
     ///
+    /// To set more on it, build the cache first: `builder.clone().authorizer(builder.build()?)?`.
+    ///
     /// # Errors
     ///
     /// As [`build`](Self::build).

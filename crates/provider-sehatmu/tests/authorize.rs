@@ -42,7 +42,7 @@ fn authorizer(reads_codes: bool) -> Authorizer<Fixed, SehatMuScheme> {
 
 async fn headers(authorizer: &dyn Authorize, url: &str) -> Result<HeaderMap, Error> {
     let url: Uri = url.parse().unwrap();
-    let request = ApiRequest { method: &Method::GET, target: Target::of_uri(&url).unwrap(), body: ApiBody::Stream };
+    let request = ApiRequest::new(&Method::GET, Target::of_uri(&url).unwrap(), ApiBody::Stream);
     let mut headers = HeaderMap::new();
     authorizer.check(&request, &headers)?;
     let token = authorizer.token(None).await?;
@@ -66,7 +66,7 @@ async fn a_request_to_the_base_urls_origin_is_a_bearers() {
 #[test]
 fn a_header_of_the_callers_is_refused() {
     let url = Uri::from_static("https://service.example/fhir/Patient");
-    let request = ApiRequest { method: &Method::GET, target: Target::of_uri(&url).unwrap(), body: ApiBody::Stream };
+    let request = ApiRequest::new(&Method::GET, Target::of_uri(&url).unwrap(), ApiBody::Stream);
     let mut headers = HeaderMap::new();
     headers.insert("authorization", HeaderValue::from_static("canary"));
     let error = authorizer(false).check(&request, &headers).unwrap_err();
@@ -102,7 +102,7 @@ fn is_refused(authorizer: &dyn Authorize, status: u16, challenge: Option<&'stati
     }
     // As a layer does: it reads no body that the authoriser does not want.
     let body = if authorizer.wants_body_of(status) { body.as_bytes() } else { b"" };
-    authorizer.is_refused(&ApiAnswer { status, headers: &headers, body })
+    authorizer.is_refused(&ApiAnswer::new(status, &headers, body))
 }
 
 #[test]
@@ -188,7 +188,7 @@ async fn a_token_that_the_api_refuses_is_replaced() {
         let request = TokenRequest::new(Method::GET, url.clone(), Resend::AfterRefusal)
             .with_header(http::header::AUTHORIZATION, headers["authorization"].clone());
         let response = transport.send(request).await.unwrap();
-        let answer = ApiAnswer { status: response.status(), headers: response.headers(), body: response.body() };
+        let answer = ApiAnswer::new(response.status(), response.headers(), response.body());
         (response.status().as_u16(), authorizer.is_refused(&answer))
     };
 

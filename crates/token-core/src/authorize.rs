@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, StatusCode};
 
 pub use self::fault::AuthorizeFault;
@@ -40,7 +41,7 @@ use crate::token::Token;
 ///     let (method, url) = (Method::GET, Uri::from_static("https://api.example/v1/balance"));
 ///     let target = Target::of_uri(&url).expect("it is absolute");
 ///     let mut headers = HeaderMap::new();
-///     authorizer.authorize(&ApiRequest { method: &method, target, body: ApiBody::Bytes(b"") }, &mut headers).await?;
+///     authorizer.authorize(&ApiRequest::new(&method, target, ApiBody::Bytes(b"")), &mut headers).await?;
 ///     Ok(headers) // with `authorization`, marked sensitive
 /// }
 /// ```
@@ -191,7 +192,7 @@ impl<P: TokenProvider, S: AuthScheme> Shared<P, S> {
     }
 }
 
-/// What a layer of an HTTP client needs of an [`Authorizer`], whatever its provider and service. Nothing else implements it, so no check can be left out.
+/// What a layer of an HTTP client needs of an [`Authorizer`], whatever its provider and service. Nothing else implements it.
 #[async_trait]
 pub trait Authorize: Send + Sync + sealed::Sealed {
     /// Looks whether `request` with `headers` can be authorised, before anyone waits for a token.
@@ -218,7 +219,7 @@ pub trait Authorize: Send + Sync + sealed::Sealed {
     /// [`ErrorKind::Unauthorizable`]: do not send the request.
     fn attach(&self, request: &ApiRequest<'_>, token: Option<&Token>, headers: &mut HeaderMap) -> Result<(), Error>;
 
-    /// As [`attach`](Self::attach), of a request that passed the check a moment ago and is the same but for its body, which was not read then.
+    /// As [`attach`](Self::attach), of a request that passed the check a moment ago and is the same but for its body, which was not read then. Where it goes is looked at once more.
     ///
     /// # Errors
     ///
@@ -236,7 +237,7 @@ pub trait Authorize: Send + Sync + sealed::Sealed {
 
     /// Whether the service says by this answer that it refuses the token.
     ///
-    /// A 401 does (RFC 9110 section 15.5.2), unless it names a code that the service documents for something else.
+    /// A 401 does (RFC 9110 section 15.5.2), unless it names a code that the service documents for something else, or was cut off before one.
     /// Another status does only where [`AuthorizerBuilder::read_codes`] asked for it, and by a documented code alone.
     fn is_refused(&self, answer: &ApiAnswer<'_>) -> bool;
 
@@ -259,18 +260,21 @@ pub trait Authorize: Send + Sync + sealed::Sealed {
     /// The longest body, in bytes, that is signed or kept so that it can be sent again.
     fn longest_body(&self) -> usize;
 
-    /// Looks whether a request that was authorised above may go on from here: one that has a header of the service must go to an allowed origin.
+    /// Looks whether a request that was authorised above may go on from here: it must go to an allowed origin, and have its token still.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Unauthorizable`]: do not send the request.
     fn guard(&self, target: Result<Target<'_>, AuthorizeFault>, headers: &HeaderMap) -> Result<(), Error>;
 
+    /// Ends when a look into the body of an answer has lasted long enough: as long as a request waits for its token.
+    fn patience(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+
     /// The error of a request whose target cannot be told.
     fn unauthorizable(&self, fault: AuthorizeFault) -> Error;
 }
 
-/// That a request passed [`Authorize::check`].
+/// That a request passed [`Authorize::check`]: its headers are those of the caller.
 #[derive(Debug)]
 pub struct Checked(());
 
@@ -316,6 +320,9 @@ impl<P: TokenProvider + 'static, S: AuthScheme> Authorize for Authorizer<P, S> {
         headers: &mut HeaderMap,
     ) -> Result<(), Error> {
         let shared = &*self.shared;
+        if !request.target.is_any_of(&shared.origins) {
+            return Err(shared.error(request.target.elsewhere()));
+        }
         if token.is_none() && shared.tokens.is_some() {
             let error = Error::new(shared.scheme.provider(), ErrorKind::Internal, Remedy::FixProgram);
             return Err(error.with_message("the request was given no token"));
@@ -346,7 +353,11 @@ impl<P: TokenProvider + 'static, S: AuthScheme> Authorize for Authorizer<P, S> {
             return refused_when(answer);
         }
         match answer.status {
-            StatusCode::UNAUTHORIZED => shared.scheme.error_kind(answer).is_none_or(|kind| kind == ErrorKind::TokenRefused),
+            StatusCode::UNAUTHORIZED => match shared.scheme.error_kind(answer) {
+                Some(kind) => kind == ErrorKind::TokenRefused,
+                // The code that is not there may have said something else.
+                None => !answer.is_cut_off,
+            },
             _ => shared.options.reads_codes && shared.scheme.error_kind(answer) == Some(ErrorKind::TokenRefused),
         }
     }
@@ -381,18 +392,27 @@ impl<P: TokenProvider + 'static, S: AuthScheme> Authorize for Authorizer<P, S> {
     }
 
     fn guard(&self, target: Result<Target<'_>, AuthorizeFault>, headers: &HeaderMap) -> Result<(), Error> {
-        if !self.shared.scheme.headers().iter().any(|name| headers.contains_key(name)) {
-            return Ok(());
-        }
-        let target = target.map_err(|fault| self.shared.error(fault))?;
-        let fault = if !target.is_any_of(&self.shared.origins) {
+        let shared = &*self.shared;
+        let target = target.map_err(|fault| shared.error(fault))?;
+        let wants_token = shared.tokens.is_some() && shared.scheme.headers().contains(&AUTHORIZATION);
+        let fault = if !target.is_any_of(&shared.origins) {
             target.elsewhere()
         } else if !target.agrees_with_host_header(headers) {
             AuthorizeFault::HostDiffers
+        } else if wants_token && !headers.contains_key(AUTHORIZATION) {
+            AuthorizeFault::HeaderLost { name: AUTHORIZATION }
         } else {
             return Ok(());
         };
-        Err(self.shared.error(fault))
+        Err(shared.error(fault))
+    }
+
+    fn patience(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        let shared = &*self.shared;
+        Box::pin(async {
+            // On a runtime without timers nobody can wait for a time, so it counts as gone.
+            let _ = caught(shared.clock.sleep(shared.options.patience)).await;
+        })
     }
 
     fn unauthorizable(&self, fault: AuthorizeFault) -> Error {
@@ -489,7 +509,9 @@ impl<P: TokenProvider + 'static, S: AuthScheme> AuthorizerBuilder<P, S> {
         self
     }
 
-    /// How long a request waits for a token at most; 30 seconds unless set.
+    /// How long a request waits for a token at most, and how long a look into the body of an answer lasts; 30 seconds unless set.
+    ///
+    /// A cache and a session go on with what they asked for. A bare provider is asked no further, so one whose answer may bring a new refresh token belongs behind a cache.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.options.patience = patience;
         self
@@ -513,7 +535,7 @@ impl<P: TokenProvider + 'static, S: AuthScheme> AuthorizerBuilder<P, S> {
         self
     }
 
-    /// Looks for the service's codes in answers of any status: some come with 200 or 400. The first 4 KiB of every answer are then read before it is given out.
+    /// Looks for the service's codes in answers of any status: some come with 200 or 400. The first 4 KiB of every answer are then read before it is given out, so one that comes bit by bit, as events of a server do, comes late.
     ///
     /// Off unless set: then only the body of a 401 is looked at.
     pub fn read_codes(mut self, read: bool) -> Self {

@@ -26,6 +26,7 @@
 //! | no body, or bytes | sent again, whatever the method: a service that refuses the token has not acted on the request ([`ResendPolicy`](token_core::ResendPolicy) says otherwise) |
 //! | a body of known length that is a stream, up to the authoriser's `longest_body` | with tower it is read first, and sent again; reqwest shows no stream's length |
 //! | a longer body, or one of unknown length, as all of tonic's are | sent once, and the caller's own next try has a new token; an error where a signature covers the body |
+//! | an answer that was cut off, or took longer than the authoriser's `patience`, before a code was seen | given to the caller as it is: the code may have said something else |
 //! | an answer that no rule takes for a refusal | given to the caller |
 //!
 //! # Which URLs

@@ -1,11 +1,21 @@
 //! A body whose beginning was read: to sign it, to send it again, or to look for a code in it.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
+
+/// How much is read of an answer that refuses a token before the request is sent again: a connection whose answer is read serves the second try, and most refusals are no longer.
+pub(crate) const KEPT_BYTES: usize = 64 * 1024;
+
+/// How many frames are read before others have their turn.
+const FRAMES_AT_ONCE: usize = 256;
+
+/// Ends when a look has lasted long enough.
+type Patience<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// A body whose beginning, or all of it, may have been read already. Whoever reads it sees what the body itself would have given.
 #[cfg_attr(not(feature = "tower"), expect(unreachable_pub, reason = "only the types of `TokenLayer` show it"))]
@@ -33,13 +43,14 @@ impl<B: Body<Data = Bytes> + Unpin> Peeked<B> {
 
     /// Reads until there are more than `enough` bytes, or the end.
     pub(crate) fn poll_read(&mut self, context: &mut Context<'_>, enough: usize) -> Poll<()> {
-        while let Some(rest) = &mut self.rest {
+        for _ in 0..FRAMES_AT_ONCE {
+            let Some(rest) = &mut self.rest else { return Poll::Ready(()) };
             if self.data.as_ref().is_some_and(|data| data.len() > enough) {
-                break;
+                return Poll::Ready(());
             }
             if rest.is_end_stream() {
                 self.rest = None;
-                break;
+                return Poll::Ready(());
             }
             match std::task::ready!(Pin::new(rest).poll_frame(context)) {
                 None => self.rest = None,
@@ -57,11 +68,29 @@ impl<B: Body<Data = Bytes> + Unpin> Peeked<B> {
                 },
             }
         }
-        Poll::Ready(())
+        // Others have their turn: a body may be ready for ever and bring nothing.
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
-    pub(crate) async fn fill(&mut self, enough: usize) {
-        std::future::poll_fn(|context| self.poll_read(context, enough)).await;
+    /// As [`poll_read`](Self::poll_read), for no longer than `patience` lasts. `false`: it ended before there was enough, by that or by an error.
+    pub(crate) async fn look<'a>(&mut self, enough: usize, patience: impl FnOnce() -> Patience<'a>) -> bool {
+        // Most often all is here, and nobody waits.
+        let mut patience = Some(patience);
+        let mut running = None;
+        poll_fn(move |context| {
+            if self.poll_read(context, enough).is_ready() {
+                return Poll::Ready(self.error.is_none());
+            }
+            if let Some(begin) = patience.take() {
+                running = Some(begin());
+            }
+            match &mut running {
+                Some(running) => running.as_mut().poll(context).map(|()| false),
+                None => Poll::Pending,
+            }
+        })
+        .await
     }
 
     fn append(&mut self, more: Bytes) {
@@ -307,6 +336,17 @@ mod tests {
             }
             prop_assert_eq!(replay(body), expected);
         }
+    }
+
+    #[test]
+    fn a_body_that_brings_nothing_lets_others_have_their_turn() {
+        let mut body = Peeked::unread(Script::new(vec![Step::Data(Vec::new()); 10 * FRAMES_AT_ONCE], false));
+        let mut turns = 0;
+        while body.poll_read(&mut now(), 1).is_pending() {
+            turns += 1;
+        }
+        assert_eq!(turns, 10);
+        assert!(body.to_whole().is_some_and(|(data, _)| data.is_empty()));
     }
 
     #[test]

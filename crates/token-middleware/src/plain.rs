@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use http::{Request, Response};
-use token_core::{ANSWER_BYTES, ApiAnswer, ApiBody, ApiRequest, Authorize, Error, Target};
+use token_core::{ApiAnswer, ApiBody, ApiRequest, Authorize, Error, Target};
 
-use crate::attempt::{attach_again, takes, token_after};
+use crate::attempt::{authorize_again, takes};
 
 /// Authorises `request` and sends it by `send`, once more if its token is refused. `send` makes one HTTP exchange, and follows no redirect.
 ///
@@ -43,7 +43,7 @@ where
     let (mut parts, body) = request.into_parts();
     let (method, uri) = (parts.method.clone(), parts.uri.clone());
     let target = Target::of_uri(&uri).map_err(|fault| authorizer.unauthorizable(fault))?;
-    let described = ApiRequest { method: &method, target, body: ApiBody::Bytes(&body) };
+    let described = ApiRequest::new(&method, target, ApiBody::Bytes(&body));
     let checked = authorizer.check(&described, &parts.headers)?;
     let token = authorizer.token(takes).await?;
     let is_short = body.len() <= authorizer.longest_body();
@@ -56,14 +56,8 @@ where
         authorizer.invalidate(&token);
         return Ok(first);
     };
-    let again = match token_after(authorizer, &token, takes).await {
-        Ok(token) => attach_again(authorizer, &described, &token, &mut parts.headers),
-        Err(why) => Err(why),
-    };
-    if let Err(why) = again {
-        if let Some(why) = why {
-            first.extensions_mut().insert(why);
-        }
+    let why = first.extensions_mut();
+    if !authorize_again(authorizer, &token, takes, &described, &mut parts.headers, why).await {
         return Ok(first);
     }
     let second = send(Request::from_parts(parts, body.clone())).await.map_err(SendError::Send)?;
@@ -72,8 +66,7 @@ where
 
 fn is_refused<B: AsRef<[u8]>>(authorizer: &dyn Authorize, answer: &Response<B>) -> bool {
     let body = if authorizer.wants_body_of(answer.status()) { answer.body().as_ref() } else { &[] };
-    let body = body.get(..ANSWER_BYTES).unwrap_or(body);
-    authorizer.is_refused(&ApiAnswer { status: answer.status(), headers: answer.headers(), body })
+    authorizer.is_refused(&ApiAnswer::new(answer.status(), answer.headers(), body))
 }
 
 /// Why [`send`] has no answer.

@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::{Extensions, HeaderMap};
+use http::{Extensions, response};
 use reqwest::{Body, Client, ClientBuilder, Request, Response, ResponseBuilderExt as _};
 use reqwest_middleware::{Error as MiddlewareError, Middleware, Next};
 use token_core::{ANSWER_BYTES, ApiAnswer, ApiBody, ApiRequest, Authorize, AuthorizeFault, Error, Target};
 
-use crate::attempt::{attach_again, takes, token_after};
-use crate::peek::Peeked;
+use crate::attempt::{authorize_again, takes};
+use crate::peek::{KEPT_BYTES, Peeked};
 
 /// Gives every request of a client its token.
 ///
@@ -59,7 +59,7 @@ impl TokenMiddleware {
     fn describe<'a>(&self, request: &'a Request) -> Result<ApiRequest<'a>, Error> {
         let url = request.url();
         let target = if url.username().is_empty() && url.password().is_none() {
-            Target::new(url.scheme(), url.host_str().unwrap_or_default(), url.port(), url.path())
+            Target::new(url.scheme(), url.host_str().unwrap_or_default(), url.port(), url.path(), url.query())
         } else {
             Err(AuthorizeFault::UserInfo)
         };
@@ -69,30 +69,39 @@ impl TokenMiddleware {
             Some(Some(bytes)) => ApiBody::Bytes(bytes),
             Some(None) => ApiBody::Stream,
         };
-        Ok(ApiRequest { method: request.method(), target, body })
+        Ok(ApiRequest::new(request.method(), target, body))
     }
 
     /// The answer with as much of its body read as it takes to tell, and whether it refuses the token.
     async fn read(&self, answer: Response) -> (Response, bool) {
-        let refuses = |status, headers: &HeaderMap, body: &[u8]| {
-            let body = body.get(..ANSWER_BYTES).unwrap_or(body);
-            self.authorizer.is_refused(&ApiAnswer { status, headers, body })
-        };
-        if !self.authorizer.wants_body_of(answer.status()) {
-            let is_refused = refuses(answer.status(), answer.headers(), &[]);
+        let authorizer = &*self.authorizer;
+        if !authorizer.wants_body_of(answer.status()) {
+            let is_refused = authorizer.is_refused(&ApiAnswer::new(answer.status(), answer.headers(), &[]));
             return (answer, is_refused);
         }
+        // A byte less than "more than": a service may stop there without an end.
+        let (parts, body, was_read) = self.look(answer, ANSWER_BYTES - 1).await;
+        let told = ApiAnswer::new(parts.status, &parts.headers, body.read());
+        let is_refused = authorizer.is_refused(&if was_read { told } else { told.cut_off() });
+        (joined(parts, body), is_refused)
+    }
+
+    /// The answer in parts, with some of its body read, and whether that succeeded.
+    async fn look(&self, answer: Response, enough: usize) -> (response::Parts, Peeked<Body>, bool) {
         let url = answer.url().clone();
         let (mut parts, body) = http::Response::<Body>::from(answer).into_parts();
-        let mut body = Peeked::unread(body);
-        body.fill(ANSWER_BYTES - 1).await;
-        let is_refused = refuses(parts.status, &parts.headers, body.read());
         // The URL goes by an extension of reqwest's own.
         if let Ok(with_url) = http::Response::builder().url(url).body(()) {
             parts.extensions.extend(with_url.into_parts().0.extensions);
         }
-        (Response::from(http::Response::from_parts(parts, Body::wrap(body))), is_refused)
+        let mut body = Peeked::unread(body);
+        let was_read = body.look(enough, || self.authorizer.patience()).await;
+        (parts, body, was_read)
     }
+}
+
+fn joined(parts: response::Parts, body: Peeked<Body>) -> Response {
+    Response::from(http::Response::from_parts(parts, Body::wrap(body)))
 }
 
 impl fmt::Debug for TokenMiddleware {
@@ -129,7 +138,7 @@ impl Middleware for TokenMiddleware {
 
         let first = next.clone().run(request, extensions).await?;
         let Some(token) = token else { return Ok(first) };
-        let (mut first, is_refused) = self.read(first).await;
+        let (first, is_refused) = self.read(first).await;
         if !is_refused {
             return Ok(first);
         }
@@ -137,20 +146,15 @@ impl Middleware for TokenMiddleware {
             authorizer.invalidate(&token);
             return Ok(first);
         };
-        let again = match token_after(authorizer, &token, takes).await {
-            Ok(token) => {
-                let mut headers = std::mem::take(request.headers_mut());
-                let described = self.describe(&request).map_err(MiddlewareError::middleware)?;
-                let attached = attach_again(authorizer, &described, &token, &mut headers);
-                *request.headers_mut() = headers;
-                attached
-            }
-            Err(why) => Err(why),
-        };
-        if let Err(why) = again {
-            if let Some(why) = why {
-                first.extensions_mut().insert(why);
-            }
+        authorizer.invalidate(&token);
+        // So that its connection is free for the second try.
+        let (mut parts, body, _) = self.look(first, KEPT_BYTES).await;
+        let mut headers = std::mem::take(request.headers_mut());
+        let described = self.describe(&request).map_err(MiddlewareError::middleware)?;
+        let is_authorized = authorize_again(authorizer, &token, takes, &described, &mut headers, &mut parts.extensions).await;
+        *request.headers_mut() = headers;
+        let first = joined(parts, body);
+        if !is_authorized {
             return Ok(first);
         }
         let (second, is_refused) = self.read(next.run(request, extensions).await?).await;

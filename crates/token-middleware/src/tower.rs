@@ -18,8 +18,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 pub use self::guard::{GuardFuture, GuardLayer, GuardService};
-use crate::attempt::{attach_again, takes, token_after};
-use crate::peek::Peeked;
+use crate::attempt::{authorize_again, takes};
+use crate::peek::{KEPT_BYTES, Peeked};
 
 /// What tower's own layers give as an error: look for [`token_core::Error`] by `downcast_ref`.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -28,6 +28,9 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// Its place is inside what tries again and what limits the time, and outside what makes connections: so each try is signed anew, and waiting for a token counts towards the time.
 /// Whatever follows redirects belongs outside as well; if it stands inside, put [`guard`](Self::guard) below it.
+///
+/// The service below must be able to send while an answer is unread, as a pool of connections is: the first answer to a request that is sent again is kept until the second is there.
+/// What packs bodies belongs outside, as a signature covers what is sent; what unpacks answers belongs inside, as the codes of a service are looked for in them.
 ///
 /// The service below takes bodies of the type [`Peeked`]. Where it takes none but its own, put them back in a box: for tonic's channel, `.map_request(|request: Request<_>| request.map(tonic::body::Body::new))`.
 #[derive(Clone)]
@@ -167,7 +170,7 @@ where
     };
     let whole = whole(authorizer, body)?;
     *copy = copy_of(authorizer, parts, whole.as_ref(), token.as_ref());
-    let request = ApiRequest { body: api_body(whole.as_ref()), ..request };
+    let request = request.with_body(api_body(whole.as_ref()));
     authorizer.attach_checked(checked, &request, token.as_ref(), &mut parts.headers)?;
     Ok(Begun::Ready(token))
 }
@@ -240,7 +243,7 @@ fn api_body(whole: Option<&Whole>) -> ApiBody<'_> {
 #[inline]
 fn describe<'a>(authorizer: &dyn Authorize, method: &'a Method, uri: &'a Uri) -> Result<ApiRequest<'a>, Error> {
     match Target::of_uri(uri) {
-        Ok(target) => Ok(ApiRequest { method, target, body: ApiBody::Bytes(&[]) }),
+        Ok(target) => Ok(ApiRequest::new(method, target, ApiBody::Bytes(&[]))),
         Err(fault) => Err(authorizer.unauthorizable(fault)),
     }
 }
@@ -265,7 +268,7 @@ where
     let token = authorizer.token(takes(&parts.extensions)).await?;
     let whole = whole(authorizer, &mut body)?;
     let copy = copy_of(authorizer, &parts, whole.as_ref(), token.as_ref());
-    let request = ApiRequest { body: api_body(whole.as_ref()), ..describe(authorizer, &parts.method, &parts.uri)? };
+    let request = describe(authorizer, &parts.method, &parts.uri)?.with_body(api_body(whole.as_ref()));
     authorizer.attach_checked(checked, &request, token.as_ref(), &mut parts.headers)?;
     let response = ready.call(Request::from_parts(parts, body)).await.map_err(Into::into)?;
     let sent = Sent { token, copy, shared };
@@ -282,24 +285,21 @@ impl<S> Sent<S> {
         match &self.token {
             None => Some(false),
             Some(_) if authorizer.wants_body_of(answer.status()) => None,
-            Some(_) => Some(is_refused(authorizer, answer, &[])),
+            Some(_) => Some(authorizer.is_refused(&ApiAnswer::new(answer.status(), answer.headers(), &[]))),
         }
     }
-}
-
-fn is_refused<R>(authorizer: &dyn Authorize, answer: &Response<R>, body: &[u8]) -> bool {
-    let body = body.get(..ANSWER_BYTES).unwrap_or(body);
-    authorizer.is_refused(&ApiAnswer { status: answer.status(), headers: answer.headers(), body })
 }
 
 /// The answer with as much of its body read as it takes to tell, and whether it refuses the token.
 async fn read<R: Body<Data = Bytes> + Unpin>(authorizer: &dyn Authorize, answer: Response<R>) -> (Response<Peeked<R>>, bool) {
     let mut answer = answer.map(Peeked::unread);
+    let mut was_read = true;
     if authorizer.wants_body_of(answer.status()) {
-        // More than one byte less: a service may stop there without an end.
-        answer.body_mut().fill(ANSWER_BYTES - 1).await;
+        // A byte less than "more than": a service may stop there without an end.
+        was_read = answer.body_mut().look(ANSWER_BYTES - 1, || authorizer.patience()).await;
     }
-    let is_refused = is_refused(authorizer, &answer, answer.body().read());
+    let told = ApiAnswer::new(answer.status(), answer.headers(), answer.body().read());
+    let is_refused = authorizer.is_refused(&if was_read { told } else { told.cut_off() });
     (answer, is_refused)
 }
 
@@ -319,21 +319,18 @@ where
         authorizer.invalidate(&refused);
         return Ok(first);
     };
-    let again = match token_after(authorizer, &refused, takes(&parts.extensions)).await {
-        Ok(token) => {
-            let request = ApiRequest { body: ApiBody::Bytes(&data), ..describe(authorizer, &parts.method, &parts.uri)? };
-            attach_again(authorizer, &request, &token, &mut parts.headers)
-        }
-        Err(why) => Err(why),
-    };
-    if let Err(why) = again {
-        if let Some(why) = why {
-            first.extensions_mut().insert(why);
-        }
-        return Ok(first);
-    }
+    authorizer.invalidate(&refused);
+    // So that its connection is free for the second try.
+    first.body_mut().look(KEPT_BYTES, || authorizer.patience()).await;
+    // Before there is a token and a time in the request: this may wait.
     let mut service = shared.spare.lock().unwrap_or_else(PoisonError::into_inner).clone();
     poll_fn(|context| service.poll_ready(context)).await.map_err(Into::into)?;
+    let takes = takes(&parts.extensions);
+    let request = describe(authorizer, &parts.method, &parts.uri)?.with_body(ApiBody::Bytes(&data));
+    let why = first.extensions_mut();
+    if !authorize_again(authorizer, &refused, takes, &request, &mut parts.headers, why).await {
+        return Ok(first);
+    }
     let second = service.call(Request::from_parts(parts, Peeked::whole(data, trailers))).await.map_err(Into::into)?;
     let (second, is_refused) = read(authorizer, second).await;
     Ok(if is_refused { first } else { second })

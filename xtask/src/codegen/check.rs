@@ -516,7 +516,7 @@ mod tests {
         let source = include_str!("../../../crates/token-core/src/error.rs");
         let file = syn::parse_file(source).unwrap();
         for (name, words, own) in
-            [("ErrorKind", KINDS, &["Closed", "Pending", "Store"][..]), ("Remedy", REMEDIES, &["FixProgram"])]
+            [("ErrorKind", KINDS, &["Closed", "Pending", "Store", "Unauthorizable"][..]), ("Remedy", REMEDIES, &["FixProgram"])]
         {
             let is_it = |item: &&syn::Item| matches!(item, syn::Item::Enum(item) if item.ident == name);
             let Some(syn::Item::Enum(item)) = file.items.iter().find(is_it) else { panic!("no enum {name}") };

@@ -12,7 +12,7 @@ pub enum AuthorizeFault {
         /// In bytes.
         limit: usize,
     },
-    /// What is added covers the body, which is a stream of unknown length.
+    /// What is added covers the body, which nobody knows before it is sent: a stream, and with some clients any stream.
     #[error("its body is a stream, and the signature covers the body: give it as bytes")]
     BodyUnread,
     /// The clock of this machine shows a time that cannot be written into a header.
@@ -30,6 +30,12 @@ pub enum AuthorizeFault {
         /// Whose value is not told.
         name: HeaderName,
     },
+    /// A request that had its token lost it on the way, as a layer that follows redirects takes it off before another place.
+    #[error("its `{name}` was taken off on the way, perhaps by a redirect: a request goes with its token or not at all")]
+    HeaderLost {
+        /// Which one.
+        name: HeaderName,
+    },
     /// The `Host` header names another place than the URL.
     #[error("its `Host` header says another host than its URL: leave the header out")]
     HostDiffers,
@@ -45,11 +51,8 @@ pub enum AuthorizeFault {
         origin: String,
     },
     /// The signed path is the one below the base URL, and this one is not.
-    #[error("its path is not below `{base}`, the path of the base URL")]
-    OutsideBase {
-        /// The base URL's own path.
-        base: String,
-    },
+    #[error("its path is not below that of the base URL")]
+    OutsideBase,
     /// The token is over, or is too soon, for a request that takes so long.
     #[error("its token would be over before the time that the request was said to take")]
     TokenTooShort,

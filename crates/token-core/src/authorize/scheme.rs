@@ -13,6 +13,7 @@ use crate::token::Token;
 
 /// A request that is about to be sent, as far as it matters for authorising it.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct ApiRequest<'a> {
     /// The method.
     pub method: &'a Method,
@@ -20,6 +21,22 @@ pub struct ApiRequest<'a> {
     pub target: Target<'a>,
     /// The body.
     pub body: ApiBody<'a>,
+}
+
+impl<'a> ApiRequest<'a> {
+    /// Joins its parts.
+    #[inline]
+    #[must_use]
+    pub fn new(method: &'a Method, target: Target<'a>, body: ApiBody<'a>) -> Self {
+        Self { method, target, body }
+    }
+
+    /// The same with another body.
+    #[inline]
+    #[must_use]
+    pub fn with_body(self, body: ApiBody<'a>) -> Self {
+        Self { body, ..self }
+    }
 }
 
 /// The clock, read once: at the first question, and never again, so that all that is said of one request is said at one time.
@@ -83,6 +100,7 @@ impl<'a> ApiBody<'a> {
 
 /// An API's answer, as far as it was read.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub struct ApiAnswer<'a> {
     /// The status.
     pub status: StatusCode,
@@ -90,6 +108,22 @@ pub struct ApiAnswer<'a> {
     pub headers: &'a HeaderMap,
     /// The first bytes of the body, at most [`ANSWER_BYTES`]; none where the rule does not ask for them.
     pub body: &'a [u8],
+    /// Reading so far failed or took too long: a code that is not there may have been cut off.
+    pub is_cut_off: bool,
+}
+
+impl<'a> ApiAnswer<'a> {
+    /// An answer whose body was read as far as is looked at: what is beyond [`ANSWER_BYTES`] is left out.
+    #[must_use]
+    pub fn new(status: StatusCode, headers: &'a HeaderMap, body: &'a [u8]) -> Self {
+        Self { status, headers, body: body.get(..ANSWER_BYTES).unwrap_or(body), is_cut_off: false }
+    }
+
+    /// The same, whose body could not be read so far.
+    #[must_use]
+    pub fn cut_off(self) -> Self {
+        Self { is_cut_off: true, ..self }
+    }
 }
 
 /// Shows the status and lengths: headers may hold cookies, and bodies anything.
@@ -100,6 +134,7 @@ impl std::fmt::Debug for ApiAnswer<'_> {
             .field("status", &self.status.as_u16())
             .field("headers", &self.headers.len())
             .field("body_bytes", &self.body.len())
+            .field("is_cut_off", &self.is_cut_off)
             .finish()
     }
 }
@@ -123,6 +158,8 @@ pub trait AuthScheme: Send + Sync + 'static {
     }
 
     /// Adds to `headers` what the service wants for `request` with `token`; whatever has the time in it has it of `now`.
+    ///
+    /// It is made here and now, by a key that is at hand: no request waits for a signature from elsewhere.
     ///
     /// `token` is `None` for an authoriser that was made without a provider, and only then.
     ///
@@ -153,12 +190,15 @@ pub trait AuthScheme: Send + Sync + 'static {
 /// What the `error` in `WWW-Authenticate: Bearer` means (RFC 6750 section 3.1); `None` if there is none that this section names.
 #[must_use]
 pub fn bearer_challenge(headers: &HeaderMap) -> Option<ErrorKind> {
-    let texts = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
-    texts.flat_map(error_parameters).find_map(|error| match error {
-        "invalid_token" => Some(ErrorKind::TokenRefused),
-        "insufficient_scope" => Some(ErrorKind::AccessDenied),
-        "invalid_request" => Some(ErrorKind::RequestRefused),
-        _ => None,
+    headers.get_all(WWW_AUTHENTICATE).iter().find_map(|value| {
+        // A description in it may have letters beyond ASCII.
+        let challenge = String::from_utf8_lossy(value.as_bytes());
+        error_parameters(&challenge).find_map(|error| match error {
+            "invalid_token" => Some(ErrorKind::TokenRefused),
+            "insufficient_scope" => Some(ErrorKind::AccessDenied),
+            "invalid_request" => Some(ErrorKind::RequestRefused),
+            _ => None,
+        })
     })
 }
 
@@ -232,6 +272,7 @@ mod tests {
             (r#"Bearer realm="Service",error="invalid_token""#, Some(ErrorKind::TokenRefused)),
             (r#"Bearer error="insufficient_scope", scope="a b""#, Some(ErrorKind::AccessDenied)),
             (r#"Bearer error="invalid_request""#, Some(ErrorKind::RequestRefused)),
+            (r#"Bearer error_description="é", error="insufficient_scope""#, Some(ErrorKind::AccessDenied)),
             (r#"Bearer realm="error=invalid_token""#, None),
             (r#"Bearer my_error="invalid_token""#, None),
             (r#"Bearer error="other""#, None),
@@ -241,7 +282,7 @@ mod tests {
         ];
         for (challenge, kind) in cases {
             let mut headers = HeaderMap::new();
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_bytes(challenge.as_bytes()).unwrap());
             assert_eq!(bearer_challenge(&headers), kind, "{challenge}");
         }
         let mut two = HeaderMap::new();

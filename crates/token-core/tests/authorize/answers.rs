@@ -55,15 +55,12 @@ const NO_SCOPE: &str = r#"Bearer error="insufficient_scope""#;
 /// Whether an answer with this status and challenge refuses the token.
 fn bearer_refused(authorizer: &dyn Authorize, status: u16, challenge: Option<&'static str>) -> bool {
     let headers = headers(challenge.map(|challenge| ("www-authenticate", challenge)).as_slice());
-    authorizer.is_refused(&ApiAnswer { status: StatusCode::from_u16(status).unwrap(), headers: &headers, body: b"" })
+    authorizer.is_refused(&ApiAnswer::new(StatusCode::from_u16(status).unwrap(), &headers, b""))
 }
 
 fn code_refused(authorizer: &dyn Authorize, status: u16, body: &'static str) -> bool {
-    let answer = ApiAnswer {
-        status: StatusCode::from_u16(status).unwrap(),
-        headers: &headers(&[("www-authenticate", NO_TOKEN)]),
-        body: body.as_bytes(),
-    };
+    let challenge = headers(&[("www-authenticate", NO_TOKEN)]);
+    let answer = ApiAnswer::new(StatusCode::from_u16(status).unwrap(), &challenge, body.as_bytes());
     authorizer.is_refused(&answer)
 }
 
@@ -130,7 +127,7 @@ fn a_rule_of_the_program_takes_the_place_of_ours() {
     assert!(!bearer_refused(&authorizer, 401, Some(NO_TOKEN)));
     for (status, refused) in [("16", true), ("7", false)] {
         let headers = headers(&[("grpc-status", status)]);
-        assert_eq!(authorizer.is_refused(&ApiAnswer { status: StatusCode::OK, headers: &headers, body: b"" }), refused);
+        assert_eq!(authorizer.is_refused(&ApiAnswer::new(StatusCode::OK, &headers, b"")), refused);
     }
 }
 

@@ -18,7 +18,7 @@ async fn a_token_at_hand_is_attached_without_an_allocation_of_ours() {
     let authorizer = bearer(&clock, Arc::clone(&tokens)).build().unwrap();
     let authorizer: Arc<dyn Authorize> = Arc::new(authorizer);
     let uri = Uri::from_static("https://api.example/v1/balance");
-    let request = ApiRequest { method: &Method::GET, target: Target::of_uri(&uri).unwrap(), body: ApiBody::Stream };
+    let request = ApiRequest::new(&Method::GET, Target::of_uri(&uri).unwrap(), ApiBody::Stream);
     // What is made once, as a first look at the clock.
     let token = authorizer.try_token(None).unwrap().unwrap();
 

@@ -188,9 +188,9 @@ proptest! {
             }
         }
         if let Ok(url) = text.parse::<Url>() && let Some(host) = url.host_str() {
-            let target = Target::new(url.scheme(), host, url.port(), url.path());
+            let target = Target::new(url.scheme(), host, url.port(), url.path(), url.query());
             let is_given = target.is_ok_and(|target| {
-                let request = token_core::ApiRequest { method: &Method::GET, target, body: token_core::ApiBody::Stream };
+                let request = token_core::ApiRequest::new(&Method::GET, target, token_core::ApiBody::Stream);
                 token_core::Authorize::check(&authorizer, &request, &HeaderMap::new()).is_ok()
             });
             prop_assert_eq!(is_given, url.origin().ascii_serialization() == API, "{}", text);

@@ -119,7 +119,7 @@ async fn a_token_at_hand_is_not_attached_to_such_a_request_either() {
         let Ok(target) = Target::of_uri(&uri) else { continue };
         let before = headers(pairs);
         let mut after = before.clone();
-        let request = ApiRequest { method: &method, target, body: ApiBody::Stream };
+        let request = ApiRequest::new(&method, target, ApiBody::Stream);
         assert_eq!(fault(&authorizer.check(&request, &before).unwrap_err()), Some(&expected), "{url}");
         assert_eq!(fault(&authorizer.attach(&request, Some(&token), &mut after).unwrap_err()), Some(&expected), "{url}");
         assert_eq!(after, before, "{url}");
@@ -182,7 +182,7 @@ async fn a_request_of_a_provider_gets_nothing_without_a_token() {
     let clock = Arc::default();
     let authorizer = allowed(&clock, Service::new(&clock, numbered));
     let uri = Uri::from_static(API);
-    let request = ApiRequest { method: &Method::GET, target: Target::of_uri(&uri).unwrap(), body: ApiBody::Bytes(b"") };
+    let request = ApiRequest::new(&Method::GET, Target::of_uri(&uri).unwrap(), ApiBody::Bytes(b""));
     let mut headers = HeaderMap::new();
     let error = authorizer.attach(&request, None, &mut headers).unwrap_err();
     assert_eq!((error.kind(), error.remedy()), (ErrorKind::Internal, Remedy::FixProgram));
@@ -191,19 +191,20 @@ async fn a_request_of_a_provider_gets_nothing_without_a_token() {
 
 /// A layer below a redirect sees the request once more, on its way to wherever it was sent.
 #[test]
-fn a_request_with_its_header_goes_on_to_an_allowed_origin_alone() {
+fn a_request_goes_on_with_its_token_and_to_an_allowed_origin_alone() {
     let clock = Arc::default();
     let authorizer = allowed(&clock, Service::new(&clock, numbered));
     let with: Headers = &[("authorization", "Bearer token-test-only")];
-    let cases: [(&str, Headers, Option<AuthorizeFault>); 8] = [
+    let cases: [(&str, Headers, Option<AuthorizeFault>); 9] = [
         ("https://api.example/elsewhere", with, None),
         ("http://127.0.0.1:8080/", with, None),
         ("https://evil.example/", with, Some(other("https://evil.example"))),
         ("http://api.example/", with, Some(other("http://api.example"))),
         ("https://user@api.example/", with, Some(AuthorizeFault::UserInfo)),
         ("https://api.example/", &[("authorization", "x"), ("host", "evil.example")], Some(AuthorizeFault::HostDiffers)),
-        ("https://evil.example/", &[("host", "api.example")], None),
-        ("/relative", NO_HEADERS, None),
+        ("https://evil.example/", &[("host", "api.example")], Some(other("https://evil.example"))),
+        ("https://api.example/back", NO_HEADERS, Some(AuthorizeFault::HeaderLost { name: header::AUTHORIZATION })),
+        ("/relative", NO_HEADERS, Some(AuthorizeFault::NoOrigin)),
     ];
     for (url, pairs, expected) in cases {
         let uri: Uri = url.parse().unwrap();
@@ -224,6 +225,6 @@ async fn nothing_that_is_shown_holds_a_token() {
     let shown = format!("{authorizer:?}");
     assert!(shown.contains("api.example") && shown.contains("2001:db8::1"), "{shown}");
     let uri = Uri::from_static("https://api.example/canary?canary");
-    let request = ApiRequest { method: &Method::GET, target: Target::of_uri(&uri).unwrap(), body: ApiBody::Bytes(b"canary") };
+    let request = ApiRequest::new(&Method::GET, Target::of_uri(&uri).unwrap(), ApiBody::Bytes(b"canary"));
     assert!(!format!("{request:?}").contains("canary"));
 }

@@ -73,7 +73,7 @@ async fn a_signature_covers_a_body_that_is_at_hand_and_not_too_long() {
     ];
     let uri = Uri::from_static(API);
     for (body, pair, expected) in cases {
-        let request = ApiRequest { method: &Method::POST, target: Target::of_uri(&uri).unwrap(), body };
+        let request = ApiRequest::new(&Method::POST, Target::of_uri(&uri).unwrap(), body);
         let before = headers(pair.as_slice());
         let mut after = before.clone();
         let outcome = authorizer.authorize(&request, &mut after).await;
@@ -94,7 +94,7 @@ async fn a_clock_that_cannot_be_written_is_to_be_corrected() {
     let clock = Arc::<ManualClock>::default();
     let authorizer = Authorizer::with_scheme(Service::new(&clock, numbered), Signed).origin(API).build().unwrap();
     let uri = Uri::from_static(API);
-    let request = ApiRequest { method: &Method::GET, target: Target::of_uri(&uri).unwrap(), body: ApiBody::Bytes(b"") };
+    let request = ApiRequest::new(&Method::GET, Target::of_uri(&uri).unwrap(), ApiBody::Bytes(b""));
     let error = authorizer.authorize(&request, &mut HeaderMap::new()).await.unwrap_err();
     assert_eq!((error.kind(), error.remedy()), (ErrorKind::Unauthorizable, Remedy::CorrectClock));
     assert_eq!((error.provider(), fault(&error)), ("signed", Some(&AuthorizeFault::Clock)));
@@ -108,11 +108,12 @@ async fn without_tokens_a_request_is_signed_and_nothing_is_refused_or_sent_again
     assert!(matches!(authorizer.try_token(None), Some(None)));
     assert!(matches!(authorizer.token(None).await, Ok(None)));
     let uri = Uri::from_static(API);
-    let request = ApiRequest { method: &Method::POST, target: Target::of_uri(&uri).unwrap(), body: ApiBody::Bytes(b"body") };
+    let request = ApiRequest::new(&Method::POST, Target::of_uri(&uri).unwrap(), ApiBody::Bytes(b"body"));
     let mut all = HeaderMap::new();
     assert!(authorizer.authorize(&request, &mut all).await.unwrap().is_none());
     assert_eq!(all, headers(&[("x-signature", "4 of 1795392000")]));
-    let answer = ApiAnswer { status: StatusCode::UNAUTHORIZED, headers: &HeaderMap::new(), body: b"" };
+    let none = HeaderMap::new();
+    let answer = ApiAnswer::new(StatusCode::UNAUTHORIZED, &none, b"");
     assert!(!authorizer.is_refused(&answer) && !authorizer.may_resend(&Method::GET));
     let other = Uri::from_static("https://evil.example");
     assert!(authorizer.guard(Target::of_uri(&other), &all).is_err(), "a signature is for an allowed origin alone");

@@ -101,7 +101,7 @@ pub(crate) async fn authorize<P: TokenProvider + 'static, S: AuthScheme>(
 ) -> Result<Option<Token>, Error> {
     let uri: Uri = url.parse().unwrap();
     let target = Target::of_uri(&uri).map_err(|fault| authorizer.unauthorizable(fault))?;
-    authorizer.authorize(&ApiRequest { method, target, body: ApiBody::Bytes(b"") }, headers).await
+    authorizer.authorize(&ApiRequest::new(method, target, ApiBody::Bytes(b"")), headers).await
 }
 
 /// The header that a `GET` to [`API`] gets.

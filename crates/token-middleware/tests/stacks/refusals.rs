@@ -1,23 +1,27 @@
 //! What an answer that refuses a token leads to, and that no answer is changed by the look at it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::extract::Request;
 use axum::response::IntoResponse as _;
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Frame;
-use http_body_util::{BodyExt as _, Channel, Empty};
+use http_body_util::{BodyExt as _, Channel, Empty, Full};
 use token_core::{Authorize, ErrorKind, Remedy, ResendPolicy};
-use token_middleware::{TokenLayer, TokenMiddleware};
+use token_middleware::{Peeked, TokenLayer, TokenMiddleware};
 use token_testkit::{Answer, ScriptedServer};
-use tokio::sync::Barrier;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::sync::{Barrier, Notify, oneshot};
+use tower::limit::ConcurrencyLimit;
 use tower::{Layer as _, ServiceExt as _};
 
 use crate::support::{
-    Ask, BoxError, EXPIRED, FORBIDDEN, Failure, OURS, STACKS, Seen, Stack, World, hyper, no_token, reqwest_builder, signature,
-    through,
+    Ask, BoxError, EXPIRED, FORBIDDEN, Failure, OURS, STACKS, Seen, Stack, World, hyper, no_token, reqwest_builder, settle,
+    signature, through,
 };
 
 /// What is set on an authoriser in a case.
@@ -152,7 +156,7 @@ async fn the_second_try_has_a_time_of_its_own() {
         let clock = Arc::clone(&world.clock);
         let server = ScriptedServer::start(move |request| {
             let is_first = request.header("authorization") == Some("Bearer token-test-1");
-            clock.advance(std::time::Duration::from_secs(5));
+            clock.advance(Duration::from_secs(5));
             if is_first { expired() } else { ok() }
         });
         let server = server.await.unwrap();
@@ -165,24 +169,106 @@ async fn the_second_try_has_a_time_of_its_own() {
 }
 
 #[tokio::test]
-async fn an_answer_that_ends_midway_is_given_as_far_as_it_came() {
-    // The two that have the body as it comes.
+async fn an_answer_that_ends_midway_is_no_refusal_and_is_given_as_far_as_it_came() {
+    // The two that have the body as it comes. The code that was cut off may have said something else than that the token is refused.
     for stack in [Stack::Reqwest, Stack::Tower] {
         for (what, answer, came) in [
-            ("cut off", Answer::html(401, page()).cut_off(), page().len() / 2),
-            ("shorter than it says", Answer::json(401, EXPIRED).announcing(9_999), EXPIRED.len()),
+            ("cut off", Answer::html(401, "x".repeat(3_000)).cut_off(), 1_500),
+            ("shorter than it says", Answer::json(401, "{").announcing(9_999), 1),
             ("cut off within a chunk", Answer::raw("HTTP/1.1 401 No\r\ntransfer-encoding: chunked\r\n\r\n9\r\nabc"), 3),
             ("no chunk", Answer::raw("HTTP/1.1 401 No\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\nz\r\n"), 3),
         ] {
             let world = World::new();
-            // So that the first answer is the one that is given.
-            let server = ScriptedServer::in_turn([answer, expired()]).await.unwrap();
+            let server = ScriptedServer::in_turn([answer, ok()]).await.unwrap();
             let authorizer = world.signed(&server.base_url()).build().unwrap();
             let seen = stack.send(&authorizer, &Ask::get(server.base_url())).await.unwrap();
             assert_eq!((seen.status, seen.torn, seen.body.len()), (401, true, came), "{what}, {stack:?}");
-            assert_eq!(server.requests().len(), 2, "{what}, {stack:?}");
+            assert_eq!((server.requests().len(), world.asked()), (1, 1), "{what}, {stack:?}");
         }
     }
+}
+
+/// A look into a body lasts as long as a request waits for a token.
+#[tokio::test]
+async fn an_answer_that_stalls_is_given_when_patience_ends() {
+    for is_tower in [true, false] {
+        let world = World::new();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let (go_on, gone_on) = oneshot::channel::<()>();
+        tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut head = [0; 4_096];
+            assert_ne!(socket.read(&mut head).await.unwrap(), 0);
+            socket.write_all(b"HTTP/1.1 401 No\r\ncontent-length: 4\r\n\r\n{}").await.unwrap();
+            gone_on.await.unwrap();
+            socket.write_all(b"[]").await.unwrap();
+        });
+        let authorizer = world.signed(&origin).build().unwrap();
+        let call = async {
+            if is_tower {
+                let request = http::Request::get(&origin).body(Full::<Bytes>::default()).unwrap();
+                TokenLayer::new(authorizer).layer(hyper()).oneshot(request).await.unwrap().map(reqwest::Body::wrap)
+            } else {
+                let (client, tokens) = TokenMiddleware::with_client(authorizer, reqwest_builder()).unwrap();
+                let client = reqwest_middleware::ClientBuilder::new(client).with(tokens).build();
+                client.get(&origin).send().await.unwrap().into()
+            }
+        };
+        // Nothing but the look waits for the clock, so it may run from the beginning.
+        let time = async {
+            loop {
+                world.clock.advance(Duration::from_secs(10));
+                tokio::task::yield_now().await;
+            }
+        };
+        let answer = tokio::select! {
+            answer = call => answer,
+            () = time => unreachable!("time has no end"),
+        };
+        assert_eq!((answer.status(), world.asked()), (StatusCode::UNAUTHORIZED, 1), "{is_tower}");
+        go_on.send(()).unwrap();
+        assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "{}[]", "{is_tower}");
+    }
+}
+
+/// What the service below waits for, it waits for before a token and a time are in the request.
+#[tokio::test]
+async fn the_second_try_is_signed_when_the_service_is_ready() {
+    let world = World::new();
+    let (hold, seen) = (Arc::new(Notify::new()), Arc::new(Mutex::new(Vec::new())));
+    let (held, heard) = (Arc::clone(&hold), Arc::clone(&seen));
+    let inner = tower::service_fn(move |request: http::Request<Peeked<Full<Bytes>>>| {
+        let (held, heard) = (Arc::clone(&held), Arc::clone(&heard));
+        async move {
+            if request.uri().path() == "/long" {
+                held.notified().await;
+                return Ok(Response::new(Full::<Bytes>::default()));
+            }
+            let header = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
+            let is_first = header("authorization") == "Bearer token-test-1";
+            heard.lock().unwrap().push((header("authorization"), header("x-timestamp")));
+            // The others have their turn.
+            settle().await;
+            let status = if is_first { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
+            Ok::<_, BoxError>(Response::builder().status(status).body(Full::default()).unwrap())
+        }
+    });
+    // One at a time, and `/long` takes its turn between the two tries.
+    let service = TokenLayer::new(world.signed("https://api.example").build().unwrap()).layer(ConcurrencyLimit::new(inner, 1));
+    world.tokens.token().await.unwrap();
+    let get = |path: &str| http::Request::get(format!("https://api.example{path}")).body(Full::<Bytes>::default()).unwrap();
+    let refused = tokio::spawn(service.clone().oneshot(get("/refused")));
+    let long = tokio::spawn(service.oneshot(get("/long")));
+    settle().await;
+    world.clock.advance(Duration::from_secs(1_000));
+    hold.notify_one();
+    assert_eq!(refused.await.unwrap().unwrap().status(), StatusCode::OK);
+    long.await.unwrap().unwrap();
+    let seen = seen.lock().unwrap();
+    let at = |seconds: u64| (1_795_392_000_000 + 1_000 * seconds).to_string();
+    assert_eq!(seen[0], ("Bearer token-test-1".to_owned(), at(0)));
+    assert_eq!(seen[1], ("Bearer token-test-2".to_owned(), at(1_000)));
 }
 
 #[tokio::test]
@@ -248,11 +334,11 @@ async fn a_request_without_a_token_is_sent_once() {
 /// An answer that goes on as long as the test wants it to. In process: what a network adds is tried elsewhere.
 async fn streamed(
     authorizer: impl Authorize + 'static,
-) -> (Response<token_middleware::Peeked<Channel<Bytes>>>, http_body_util::channel::Sender<Bytes>) {
+) -> (Response<Peeked<Channel<Bytes>>>, http_body_util::channel::Sender<Bytes>) {
     let (sender, body) = Channel::<Bytes>::new(16);
     let mut sender = sender;
     sender.send_data(Bytes::from(vec![b'x'; 4_097])).await.unwrap();
-    let body = Arc::new(std::sync::Mutex::new(Some(body)));
+    let body = Arc::new(Mutex::new(Some(body)));
     let service = tower::service_fn(move |_| {
         let body = body.lock().unwrap().take().unwrap();
         async move { Ok::<_, BoxError>(Response::new(body)) }
@@ -401,7 +487,7 @@ async fn crowd_server(crowd: usize, takes_new: bool) -> (String, Arc<AtomicUsize
             }
         }
     });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     let serving = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     (origin, requests, serving)

@@ -316,6 +316,53 @@ async fn a_redirect_leads_no_token_away() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// What follows redirects takes `Authorization` off before another place, and of a bearer request nothing is left then by which it could be known.
+#[tokio::test]
+async fn a_bearer_request_goes_with_its_token_or_not_at_all() {
+    for (what, path, location, is_there) in [
+        ("the trap", "/start", "http://{T}/x", false),
+        ("another name", "/start", "http://localhost:{P}/x", false),
+        ("allowed, allowed, trap", "/start", "http://{A}/again", false),
+        ("on the second try", "/refused", "http://{T}/x", false),
+        ("through the trap and back", "/start", "http://{T}/?back=http://{A}/x", false),
+        ("within the origin", "/start", "/x", true),
+    ] {
+        for stack in STACKS {
+            let place = Place::new().await;
+            let ask = Ask::get(place.fill(&format!("http://{{A}}{path}")));
+            let ask = ask.header("x-location", &place.fill(location)).header("x-then", &place.fill("http://{T}/x"));
+            let authorizer = place.world.bearer(&place.fill("http://{A}")).build().unwrap();
+            let result = stack.send(&authorizer, &ask).await;
+            for trap in &place.traps {
+                assert_eq!(trap.heads(), Vec::<String>::new(), "{what}, {stack:?}");
+            }
+            let requests = place.allowed.requests();
+            assert!(requests.iter().all(|request| request.header("authorization").is_some()), "{what}, {stack:?}: {requests:?}");
+            let ends_there = matches!(&result, Ok(seen) if seen.status == 200);
+            assert_eq!(ends_there, is_there && stack != Stack::Reqwest, "{what}, {stack:?}: {result:?}");
+        }
+    }
+}
+
+/// A token is for its origin: a redirect from one that is allowed to another that is leaves it behind, and so goes nowhere.
+#[tokio::test]
+async fn a_redirect_inside_to_another_allowed_origin_is_stopped() {
+    let other = ScriptedServer::answering(Answer::text(200, "there")).await.unwrap();
+    for is_signed in [true, false] {
+        let place = Place::new().await;
+        let ask = Ask::get(place.fill("http://{A}/start")).header("x-location", &format!("{}/x", other.base_url()));
+        let (world, allowed) = (&place.world, place.fill("http://{A}"));
+        let result = if is_signed {
+            Stack::TowerInside.send(&world.signed(&allowed).origin(&other.base_url()).build().unwrap(), &ask).await
+        } else {
+            Stack::TowerInside.send(&world.bearer(&allowed).origin(&other.base_url()).build().unwrap(), &ask).await
+        };
+        let lost = AuthorizeFault::HeaderLost { name: http::header::AUTHORIZATION };
+        assert_eq!(result.unwrap_err().fault(), Some(&lost), "{is_signed}");
+    }
+    assert!(other.requests().is_empty());
+}
+
 /// So it is seen that the traps catch something where nothing guards a request.
 #[tokio::test]
 async fn without_the_guard_a_trap_gets_the_signature() {

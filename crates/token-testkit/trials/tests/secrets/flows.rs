@@ -98,7 +98,7 @@ pub(crate) async fn klikoo(world: &mut World) {
     let token = world.gets("Klikoo", authorizer.tokens().unwrap().token().await);
     for path in ["/v1/open-api/balance?page=1", "/./balance"] {
         let url: Uri = format!("{}{path}", world.klikoo_url()).parse().unwrap();
-        let request = ApiRequest { method: &Method::GET, target: Target::of_uri(&url).unwrap(), body: ApiBody::Bytes(b"") };
+        let request = ApiRequest::new(&Method::GET, Target::of_uri(&url).unwrap(), ApiBody::Bytes(b""));
         let mut headers = HeaderMap::new();
         world.shows(authorizer.attach(&request, Some(&token), &mut headers));
         if let Some(signature) = headers.get("open-api-signature") {

@@ -105,14 +105,13 @@ fn klikoo_leaves_nothing_behind() {
         let token = authorizer.tokens().unwrap().token().await.unwrap();
         for url in ["https://service.example/v1/x", "https://service.example/./x", "https://other.example/v1/x"] {
             let url: Uri = url.parse().unwrap();
-            let request =
-                ApiRequest { method: &Method::POST, target: Target::of_uri(&url).unwrap(), body: ApiBody::Bytes(b"{}") };
+            let request = ApiRequest::new(&Method::POST, Target::of_uri(&url).unwrap(), ApiBody::Bytes(b"{}"));
             let mut headers = HeaderMap::new();
             let outcome = authorizer.attach(&request, Some(&token), &mut headers);
             drop(format!("{authorizer:?} {headers:?} {outcome:#?}"));
         }
         for (_, text) in &answers {
-            let answer = ApiAnswer { status: StatusCode::UNAUTHORIZED, headers: &HeaderMap::new(), body: text.as_bytes() };
+            let answer = ApiAnswer::new(StatusCode::UNAUTHORIZED, &HeaderMap::new(), text.as_bytes());
             authorizer.is_refused(&answer);
         }
     });
