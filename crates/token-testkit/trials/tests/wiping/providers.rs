@@ -111,8 +111,7 @@ fn klikoo_leaves_nothing_behind() {
             drop(format!("{authorizer:?} {headers:?} {outcome:#?}"));
         }
         for (_, text) in &answers {
-            let answer = ApiAnswer::new(StatusCode::UNAUTHORIZED, &HeaderMap::new(), text.as_bytes());
-            authorizer.is_refused(&answer);
+            authorizer.is_refused(&ApiAnswer::new(StatusCode::UNAUTHORIZED, &HeaderMap::new(), text.as_bytes()));
         }
     });
     expect_none("Klikoo", &freed);
