@@ -203,7 +203,7 @@ fn a_request_goes_on_with_its_token_and_to_an_allowed_origin_alone() {
         ("https://user@api.example/", with, Some(AuthorizeFault::UserInfo)),
         ("https://api.example/", &[("authorization", "x"), ("host", "evil.example")], Some(AuthorizeFault::HostDiffers)),
         ("https://evil.example/", &[("host", "api.example")], Some(other("https://evil.example"))),
-        ("https://api.example/back", NO_HEADERS, Some(AuthorizeFault::HeaderLost { name: header::AUTHORIZATION })),
+        ("https://api.example/back", NO_HEADERS, Some(AuthorizeFault::HeaderLost { name: http::header::AUTHORIZATION })),
         ("/relative", NO_HEADERS, Some(AuthorizeFault::NoOrigin)),
     ];
     for (url, pairs, expected) in cases {
