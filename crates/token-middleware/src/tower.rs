@@ -148,7 +148,7 @@ struct Copy {
 }
 
 /// Goes as far as it can be gone without waiting. What it makes is left in its place, as moving it costs more than all the rest.
-#[inline]
+#[inline(always)]
 fn begin<B>(
     authorizer: &dyn Authorize,
     parts: &mut request::Parts,
@@ -240,7 +240,7 @@ fn api_body(whole: Option<&Whole>) -> ApiBody<'_> {
 }
 
 /// What of a request matters for authorising it, without its body.
-#[inline]
+#[inline(always)]
 fn describe<'a>(authorizer: &dyn Authorize, method: &'a Method, uri: &'a Uri) -> Result<ApiRequest<'a>, Error> {
     match Target::of_uri(uri) {
         Ok(target) => Ok(ApiRequest::new(method, target, ApiBody::Bytes(&[]))),

@@ -114,7 +114,7 @@ impl<'a> Target<'a> {
     /// # Errors
     ///
     /// It has a user name or password, or it is not absolute: then nobody can tell where the request goes.
-    #[inline]
+    #[inline(always)]
     pub fn of_uri(uri: &'a Uri) -> Result<Self, AuthorizeFault> {
         let authority = uri.authority().ok_or(AuthorizeFault::NoOrigin)?;
         if authority.as_str().contains('@') {
