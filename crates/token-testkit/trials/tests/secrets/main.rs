@@ -12,6 +12,7 @@ mod faults;
 mod flows;
 mod output;
 mod planted;
+mod requests;
 mod sessions;
 mod settings;
 mod tls;
@@ -32,6 +33,7 @@ async fn nothing_that_comes_out_holds_a_secret() {
         flows::prakerja(&mut world).await;
         flows::web_login(&mut world).await;
         flows::generated_url(&mut world).await;
+        requests::authorised(&mut world).await;
         sessions::kept(&mut world).await;
         sessions::broken(&mut world).await;
         faults::answers(&mut world).await;

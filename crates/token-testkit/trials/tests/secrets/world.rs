@@ -85,6 +85,12 @@ impl World {
         Arc::new(transport)
     }
 
+    /// A client as a program has it for an API, which speaks HTTP/1 as the services here do.
+    pub(crate) fn client(&self) -> reqwest::ClientBuilder {
+        let root = reqwest::Certificate::from_pem(self.authority.pem().as_bytes()).unwrap();
+        reqwest::Client::builder().no_proxy().http1_only().tls_certs_only([root])
+    }
+
     pub(crate) fn policy(&self) -> CachePolicy {
         let mut policy = CachePolicy::default();
         policy.observer = Some(Arc::new(Talkative));
