@@ -15,6 +15,7 @@ mod keys;
 mod login;
 mod network;
 mod providers;
+mod requests;
 mod sessions;
 mod settings;
 mod support;
