@@ -88,7 +88,7 @@ impl World {
     /// A client as a program has it for an API, which speaks HTTP/1 as the services here do.
     pub(crate) fn client(&self) -> reqwest::ClientBuilder {
         let root = reqwest::Certificate::from_pem(self.authority.pem().as_bytes()).unwrap();
-        reqwest::Client::builder().no_proxy().http1_only().tls_certs_only([root])
+        reqwest::Client::builder().no_proxy().http1_only().tls_backend_rustls().tls_certs_only([root])
     }
 
     pub(crate) fn policy(&self) -> CachePolicy {

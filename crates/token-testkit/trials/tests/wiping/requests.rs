@@ -108,7 +108,7 @@ fn requests_leave_nothing_behind() {
     let _turn = turn();
     let put = |token: &str| keep(&format!(r#"{{"access_token":"{token}","token_type":"BearerToken","expires_in":"3599"}}"#));
     let answers = [(200, put(ACCESS_TOKEN)), (200, put(NEXT_ACCESS_TOKEN))];
-    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+    let client = reqwest::Client::builder().no_proxy().tls_backend_rustls().tls_certs_only([]).build().unwrap();
     let service = Refusing::default();
     let clock = Arc::new(ManualClock::new());
     let ((), freed) = watch_async(async || {
