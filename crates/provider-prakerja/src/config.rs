@@ -65,7 +65,7 @@ pub struct Config {
     #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_text"))]
     pub scope: Option<String>,
     /// How the token stands in the profile call, and in all others that carry one.
-    pub profile_authorization: ProfileAuthorization,
+    pub authorization_style: AuthorizationStyle,
     /// The key of signed calls: generate-URL and the integration APIs. Nothing else needs it.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "token_core::settings::deserialize_secret"))]
     pub sign_key: Option<SecretString>,
@@ -77,7 +77,7 @@ pub struct Config {
 /// How the access token stands in the `Authorization` header of the profile call, and of all others that carry one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ProfileAuthorization {
+pub enum AuthorizationStyle {
     /// Alone, as in the sample of the Get Profile page.
     #[default]
     Bare,
@@ -86,7 +86,7 @@ pub enum ProfileAuthorization {
 }
 
 #[cfg(feature = "serde")]
-impl<'de> serde::Deserialize<'de> for ProfileAuthorization {
+impl<'de> serde::Deserialize<'de> for AuthorizationStyle {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         token_core::settings::deserialize_word(deserializer, &[("bare", Self::Bare), ("bearer", Self::Bearer)])
     }
@@ -105,7 +105,7 @@ impl Config {
             consent_url: environment.optional("PRAKERJA_CONSENT_URL"),
             refresh_path: environment.optional("PRAKERJA_REFRESH_PATH"),
             scope: environment.optional("PRAKERJA_SCOPE"),
-            profile_authorization: profile_authorization(&mut environment),
+            authorization_style: authorization_style(&mut environment),
             sign_key: environment.optional_secret("PRAKERJA_SIGN_KEY"),
             client_code: environment.optional("PRAKERJA_CLIENT_CODE"),
         };
@@ -169,7 +169,7 @@ impl Config {
             profile_url: base_url.join(PROFILE_PATH).ok()?,
             integration_url: integration_url(&base_url)?,
             base_url,
-            profile_authorization: self.profile_authorization,
+            authorization_style: self.authorization_style,
             sign_key: sign_key?,
             client_code: secret_header(&[client_code?]).ok()?,
         })
@@ -177,15 +177,15 @@ impl Config {
 }
 
 /// One of the two words, in any case. What stands there instead is not shown: it may be a token.
-fn profile_authorization<F: Fn(&str) -> Option<OsString>>(environment: &mut Environment<F>) -> ProfileAuthorization {
-    const VARIABLE: &str = "PRAKERJA_PROFILE_AUTHORIZATION";
+fn authorization_style<F: Fn(&str) -> Option<OsString>>(environment: &mut Environment<F>) -> AuthorizationStyle {
+    const VARIABLE: &str = "PRAKERJA_AUTHORIZATION_STYLE";
     match environment.optional(VARIABLE) {
-        None => ProfileAuthorization::default(),
-        Some(word) if word.trim().eq_ignore_ascii_case("bare") => ProfileAuthorization::Bare,
-        Some(word) if word.trim().eq_ignore_ascii_case("bearer") => ProfileAuthorization::Bearer,
+        None => AuthorizationStyle::default(),
+        Some(word) if word.trim().eq_ignore_ascii_case("bare") => AuthorizationStyle::Bare,
+        Some(word) if word.trim().eq_ignore_ascii_case("bearer") => AuthorizationStyle::Bearer,
         Some(_) => {
             environment.fault(VARIABLE, "is neither `bare` nor `bearer`", "leave it out, or set it to one of the two");
-            ProfileAuthorization::default()
+            AuthorizationStyle::default()
         }
     }
 }
@@ -266,7 +266,7 @@ impl fmt::Debug for Config {
             .field("has_consent_url", &self.consent_url.is_some())
             .field("has_refresh_path", &self.refresh_path.is_some())
             .field("scope", &self.scope)
-            .field("profile_authorization", &self.profile_authorization)
+            .field("authorization_style", &self.authorization_style)
             .field("has_sign_key", &self.sign_key.is_some())
             .field("has_client_code", &self.client_code.is_some())
             .finish()
@@ -288,7 +288,7 @@ pub(crate) struct Settings {
     pub(crate) token_url: Uri,
     pub(crate) refresh_url: Uri,
     pub(crate) profile_url: Uri,
-    pub(crate) profile_authorization: ProfileAuthorization,
+    pub(crate) authorization_style: AuthorizationStyle,
     sign_key: Option<SecretString>,
     pub(crate) client_code: HeaderValue,
 }

@@ -65,7 +65,7 @@
 //! | `PRAKERJA_CONSENT_URL` | optional: the page where users log in; default [`DEFAULT_CONSENT_URL`] |
 //! | `PRAKERJA_REFRESH_PATH` | optional: the path of the refresh; default [`DEFAULT_REFRESH_PATH`] |
 //! | `PRAKERJA_SCOPE` | optional: the scopes, parted by spaces; default [`DEFAULT_SCOPE`] |
-//! | `PRAKERJA_PROFILE_AUTHORIZATION` | optional: how the token stands in calls that carry one, as the profile call; `bare` or `bearer` in any case; default `bare` |
+//! | `PRAKERJA_AUTHORIZATION_STYLE` | optional: how the token stands in calls that carry one, as the profile call; `bare` or `bearer` in any case; default `bare` |
 //! | `PRAKERJA_SIGN_KEY` | optional: the key of signed calls: [`Prakerja::integration_authorizer`] and [`Prakerja::generate_login_url_unverified`] |
 //! | `PRAKERJA_CLIENT_CODE` | optional, for the same calls: the client code, where it is not the client id |
 //!
@@ -129,8 +129,7 @@ mod web;
 
 pub use callback::{CallbackError, Denial};
 pub use config::{
-    Config, DEFAULT_BASE_URL, DEFAULT_CONSENT_URL, DEFAULT_REFRESH_PATH, DEFAULT_SCOPE, INTEGRATION_BASE_URL,
-    ProfileAuthorization,
+    AuthorizationStyle, Config, DEFAULT_BASE_URL, DEFAULT_CONSENT_URL, DEFAULT_REFRESH_PATH, DEFAULT_SCOPE, INTEGRATION_BASE_URL,
 };
 pub use error::PrakerjaErrorCode;
 pub use login::{AuthorizationCode, Login, PendingLogin};

@@ -13,7 +13,7 @@ use token_core::{
 };
 
 use crate::PROVIDER;
-use crate::config::{Config, ProfileAuthorization, Settings};
+use crate::config::{AuthorizationStyle, Config, Settings};
 use crate::error::of_exchange;
 use crate::login::{self, AuthorizationCode, Client, Login, PendingLogin};
 use crate::profile::Profile;
@@ -213,7 +213,7 @@ impl Prakerja {
         PrakerjaUserBuilder::with_refresh_token(self.clone(), refresh_token.into())
     }
 
-    /// Begins an authoriser of requests with a user's token: `X-Client-Id`, and `Authorization` as the setting `profile_authorization` says.
+    /// Begins an authoriser of requests with a user's token: `X-Client-Id`, and `Authorization` as the setting `authorization_style` says.
     ///
     /// `tokens` is what [`user`](Self::user) built, or a session of the user. The origin of the base URL is allowed, and the time is the client's.
     ///
@@ -244,7 +244,7 @@ impl Prakerja {
         Ok(self.integration(Authorizer::without_token(self.signed_scheme()?)))
     }
 
-    /// As [`integration_authorizer`](Self::integration_authorizer), with a token of `tokens` in each request: `Authorization` as the setting `profile_authorization` says, and signed with the rest.
+    /// As [`integration_authorizer`](Self::integration_authorizer), with a token of `tokens` in each request: `Authorization` as the setting `authorization_style` says, and signed with the rest.
     ///
     /// As with [`authorizer`](Self::authorizer), a refused token is noticed only with [`read_codes(true)`](AuthorizerBuilder::read_codes).
     ///
@@ -373,8 +373,8 @@ impl PrakerjaBuilder {
 
     /// Sets how the token stands in the profile call, and in all others that carry one; bare, as the page shows it, unless set.
     #[must_use]
-    pub fn profile_authorization(mut self, style: ProfileAuthorization) -> Self {
-        self.config.profile_authorization = style;
+    pub fn authorization_style(mut self, style: AuthorizationStyle) -> Self {
+        self.config.authorization_style = style;
         self
     }
 

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use token_core::{AuthorizeFault, Error, ErrorKind, Moment, Remedy, Resend, Token, TokenRequest, secret_header};
 
 use crate::PROVIDER;
-use crate::config::{ProfileAuthorization, Settings};
+use crate::config::{AuthorizationStyle, Settings};
 use crate::login::{AuthorizationCode, query};
 use crate::signature::{SignKey, Signed, signed_path, timestamp};
 
@@ -32,16 +32,16 @@ pub(crate) fn refresh(settings: &Settings, refresh_token: &SecretString) -> Toke
 
 /// The profile (Get Profile page).
 pub(crate) fn profile(settings: &Settings, token: &Token) -> Result<TokenRequest, Error> {
-    let authorization = authorization(settings.profile_authorization, token).map_err(unwritable)?;
+    let authorization = authorization(settings.authorization_style, token).map_err(unwritable)?;
     let request = begin(settings, Method::GET, settings.profile_url.clone(), Resend::AfterRefusal);
     Ok(request.with_header(AUTHORIZATION, authorization))
 }
 
 /// The value of `Authorization` in a call that carries `token`.
-pub(crate) fn authorization(style: ProfileAuthorization, token: &Token) -> Result<HeaderValue, AuthorizeFault> {
+pub(crate) fn authorization(style: AuthorizationStyle, token: &Token) -> Result<HeaderValue, AuthorizeFault> {
     match style {
-        ProfileAuthorization::Bare => header(AUTHORIZATION, token.access_token().expose_secret()),
-        ProfileAuthorization::Bearer => Ok(token.authorization().clone()),
+        AuthorizationStyle::Bare => header(AUTHORIZATION, token.access_token().expose_secret()),
+        AuthorizationStyle::Bearer => Ok(token.authorization().clone()),
     }
 }
 
@@ -152,9 +152,9 @@ mod tests {
     fn the_profile_call_carries_the_token_in_the_style_that_is_set() {
         let token = Token::bearer("token-test-only", Expiry::Unknown, moment()).build().unwrap();
         for (style, header) in
-            [(ProfileAuthorization::Bare, "token-test-only"), (ProfileAuthorization::Bearer, "Bearer token-test-only")]
+            [(AuthorizationStyle::Bare, "token-test-only"), (AuthorizationStyle::Bearer, "Bearer token-test-only")]
         {
-            let request = profile(&test_settings(|config| config.profile_authorization = style), &token).unwrap();
+            let request = profile(&test_settings(|config| config.authorization_style = style), &token).unwrap();
             assert_eq!(request.headers()["authorization"], header);
             assert!(request.headers()["authorization"].is_sensitive());
             assert_eq!(request.url(), "https://api-proxy.prakerja.go.id/api/v1/resource/user_profile");

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue};
 use token_core::{ApiAnswer, ApiRequest, AuthScheme, AuthorizeFault, ErrorKind, OneReading, Token};
 
 use crate::PROVIDER;
-use crate::config::{ProfileAuthorization, Settings};
+use crate::config::{AuthorizationStyle, Settings};
 use crate::error::documented_kind;
 use crate::request::{CLIENT_ID, authorization, header};
 use crate::signature::{SignKey, Signed, timestamp};
@@ -27,12 +27,12 @@ static SIGNED_HEADERS: [HeaderName; 4] = [AUTHORIZATION, CLIENT_CODE, SIGNATURE,
 #[derive(Clone, Debug)]
 pub struct PrakerjaScheme {
     client_id: HeaderValue,
-    style: ProfileAuthorization,
+    style: AuthorizationStyle,
 }
 
 impl PrakerjaScheme {
     pub(crate) fn new(settings: &Settings) -> Self {
-        Self { client_id: settings.client_id_header.clone(), style: settings.profile_authorization }
+        Self { client_id: settings.client_id_header.clone(), style: settings.authorization_style }
     }
 }
 
@@ -79,7 +79,7 @@ pub struct PrakerjaSignedScheme {
     client_code: HeaderValue,
     /// The path of the base URL.
     base_path: String,
-    style: ProfileAuthorization,
+    style: AuthorizationStyle,
 }
 
 impl PrakerjaSignedScheme {
@@ -88,7 +88,7 @@ impl PrakerjaSignedScheme {
             key,
             client_code: settings.client_code.clone(),
             base_path: settings.integration_url.path().to_owned(),
-            style: settings.profile_authorization,
+            style: settings.authorization_style,
         }
     }
 }

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
 use provider_prakerja::{
-    DEFAULT_BASE_URL, INTEGRATION_BASE_URL, Prakerja, PrakerjaBuilder, PrakerjaErrorCode, PrakerjaUser, ProfileAuthorization,
+    AuthorizationStyle, DEFAULT_BASE_URL, INTEGRATION_BASE_URL, Prakerja, PrakerjaBuilder, PrakerjaErrorCode, PrakerjaUser,
 };
 use token_core::{
     ApiAnswer, ApiBody, ApiRequest, Authorize, AuthorizeFault, Authorizer, Clock, Error, ErrorKind, Expiry, Moment, Remedy,
@@ -72,9 +72,9 @@ fn fault(error: &Error) -> &AuthorizeFault {
 #[tokio::test]
 async fn a_users_request_has_the_client_id_and_the_token_in_the_style_that_is_set() {
     for (style, authorization) in
-        [(ProfileAuthorization::Bare, "token-test-only"), (ProfileAuthorization::Bearer, "Bearer token-test-only")]
+        [(AuthorizationStyle::Bare, "token-test-only"), (AuthorizationStyle::Bearer, "Bearer token-test-only")]
     {
-        let prakerja = documented(|builder| builder.profile_authorization(style));
+        let prakerja = documented(|builder| builder.authorization_style(style));
         let authorizer = prakerja.authorizer(user(&prakerja)).build().unwrap();
         let url = "https://api-proxy.prakerja.go.id/api/v1/resource/user_profile";
         let headers = headers(&authorizer, Method::GET, url, ApiBody::Stream).await.unwrap();
@@ -101,10 +101,10 @@ async fn the_documented_request_is_signed_as_documented() {
 #[tokio::test]
 async fn a_token_that_goes_along_is_signed_as_it_is_sent() {
     for (style, authorization, signature) in [
-        (ProfileAuthorization::Bare, "token-test-only", SIGNATURE_BARE),
-        (ProfileAuthorization::Bearer, "Bearer token-test-only", SIGNATURE_BEARER),
+        (AuthorizationStyle::Bare, "token-test-only", SIGNATURE_BARE),
+        (AuthorizationStyle::Bearer, "Bearer token-test-only", SIGNATURE_BEARER),
     ] {
-        let prakerja = documented(|builder| builder.profile_authorization(style));
+        let prakerja = documented(|builder| builder.authorization_style(style));
         let authorizer = prakerja.integration_authorizer_with(user(&prakerja)).unwrap().build().unwrap();
         let headers = headers(&authorizer, Method::POST, COMMIT, ApiBody::Bytes(BODY)).await.unwrap();
         let wanted = [

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use secrecy::ExposeSecret;
 
-use provider_prakerja::{CallbackError, Prakerja, PrakerjaBuilder, ProfileAuthorization};
+use provider_prakerja::{AuthorizationStyle, CallbackError, Prakerja, PrakerjaBuilder};
 use token_core::{
     ApiAnswer, ApiBody, ApiRequest, AuthScheme, Authorize, Authorizer, Error, ErrorKind, Expiry, Remedy, Target, Token,
     TokenProvider,
@@ -271,7 +271,7 @@ async fn a_kept_refresh_token_brings_the_user_back() {
 #[tokio::test]
 async fn a_profile_holds_what_the_scope_covers_in_either_style() {
     let world = World::new().await;
-    let prakerja = world.builder().scope("name").profile_authorization(ProfileAuthorization::Bearer).build().unwrap();
+    let prakerja = world.builder().scope("name").authorization_style(AuthorizationStyle::Bearer).build().unwrap();
     let token = world.token(&prakerja).await;
     let profile = prakerja.profile(&token).await.unwrap();
     assert!(profile.name().is_some() && profile.email().is_none() && profile.phone_number().is_none());
@@ -395,9 +395,9 @@ async fn call<P: TokenProvider + 'static, S: AuthScheme>(
 
 #[tokio::test]
 async fn a_users_token_is_taken_in_both_styles_and_replaced_once_it_is_refused() {
-    for style in [ProfileAuthorization::Bare, ProfileAuthorization::Bearer] {
+    for style in [AuthorizationStyle::Bare, AuthorizationStyle::Bearer] {
         let world = World::new().await;
-        let prakerja = world.builder().profile_authorization(style).build().unwrap();
+        let prakerja = world.builder().authorization_style(style).build().unwrap();
         let tokens = prakerja.user(world.token(&prakerja).await).build();
         let authorizer = prakerja.authorizer(tokens).read_codes(true).build().unwrap();
         let url = format!("{}/api/v1/resource/user_profile", world.sandbox.prakerja_base_url());
@@ -423,8 +423,8 @@ async fn a_signed_request_is_taken_with_and_without_a_token() {
     let without = builder().build().unwrap().integration_authorizer().unwrap().read_codes(true).build().unwrap();
     assert_eq!(call(&without, Method::POST, &url, body).await, (StatusCode::OK, false));
 
-    for style in [ProfileAuthorization::Bare, ProfileAuthorization::Bearer] {
-        let prakerja = builder().profile_authorization(style).build().unwrap();
+    for style in [AuthorizationStyle::Bare, AuthorizationStyle::Bearer] {
+        let prakerja = builder().authorization_style(style).build().unwrap();
         let tokens = prakerja.user(world.token(&prakerja).await).build();
         let with = prakerja.integration_authorizer_with(tokens).unwrap().read_codes(true).build().unwrap();
         assert_eq!(call(&with, Method::POST, &url, body).await, (StatusCode::OK, false), "{style:?}");

@@ -6,7 +6,7 @@ mod support;
 use std::ffi::OsString;
 use std::sync::Arc;
 
-use provider_prakerja::{Config, Prakerja, PrakerjaBuilder, ProfileAuthorization};
+use provider_prakerja::{AuthorizationStyle, Config, Prakerja, PrakerjaBuilder};
 use token_core::settings::{SettingFault, SettingsError};
 use token_core::{Error, ErrorKind, Remedy};
 use token_testkit::ManualClock;
@@ -113,7 +113,7 @@ fn good_settings_are_taken_as_they_are() {
         |b| b.base_url("https://api.prakerja.go.id/").consent_url("http://127.0.0.1:8080/consent-sso"),
         |b| b.base_url("https://gate.example/prakerja").refresh_path("/api/v1/oauth/token"),
         |b| b.client_name("é".repeat(128)).scope("name"),
-        |b| b.sign_key("key-test-only").client_code("code").profile_authorization(ProfileAuthorization::Bearer),
+        |b| b.sign_key("key-test-only").client_code("code").authorization_style(AuthorizationStyle::Bearer),
     ];
     for change in cases {
         change(good()).build().unwrap();
@@ -145,7 +145,7 @@ fn the_environment_sets_what_it_names() {
         Some(OsString::from(value))
     };
     let prakerja = Prakerja::from_lookup(lookup).unwrap().transport(Service::new([])).build().unwrap();
-    assert!(format!("{prakerja:?}").contains("profile_authorization: Bare"));
+    assert!(format!("{prakerja:?}").contains("authorization_style: Bare"));
     let login = prakerja.begin_login().unwrap();
     let expected = "https://env.example/consent?client_id=lp-env&client_name=Env&login_uri=https%3A%2F%2Fenv.example%2Flogin&\
         redirect_uri=https%3A%2F%2Fenv.example%2Fcallback&scope=name&state=";
@@ -158,7 +158,7 @@ fn the_environment_has_one_of_two_words_for_the_profile_call() {
         let lookup = |name: &str| {
             let value = match name {
                 "PRAKERJA_REDIRECT_URI" | "PRAKERJA_LOGIN_URI" => "https://env.example/",
-                "PRAKERJA_PROFILE_AUTHORIZATION" => word,
+                "PRAKERJA_AUTHORIZATION_STYLE" => word,
                 "PRAKERJA_CLIENT_ID" | "PRAKERJA_CLIENT_NAME" => "lp-env",
                 _ => return None,
             };
@@ -176,18 +176,18 @@ fn the_environment_has_one_of_two_words_for_the_profile_call() {
         (" ", "Bare"),
     ] {
         let shown = built(word).unwrap();
-        assert!(shown.contains(&format!("profile_authorization: {style},")), "{word:?}: {shown}");
+        assert!(shown.contains(&format!("authorization_style: {style},")), "{word:?}: {shown}");
     }
     for wrong in ["canary", "Bearer canary", "bare bearer", "b\u{e9}arer"] {
         let error = built(wrong).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "prakerja settings: `PRAKERJA_PROFILE_AUTHORIZATION` is neither `bare` nor `bearer`: \
+            "prakerja settings: `PRAKERJA_AUTHORIZATION_STYLE` is neither `bare` nor `bearer`: \
              leave it out, or set it to one of the two"
         );
     }
     // Told with all else that is wrong.
-    let lookup = |name: &str| (name == "PRAKERJA_PROFILE_AUTHORIZATION").then(|| OsString::from("basic"));
+    let lookup = |name: &str| (name == "PRAKERJA_AUTHORIZATION_STYLE").then(|| OsString::from("basic"));
     assert_eq!(Prakerja::from_lookup(lookup).unwrap_err().faults().len(), 5);
 }
 
@@ -212,13 +212,13 @@ fn every_variable_is_read_and_named_on_the_crates_page() {
 #[test]
 fn a_configuration_file_is_read_strictly_and_its_secret_is_one() {
     let text = r#"{"client_id": "lp-file", "client_name": "File", "redirect_uri": "https://lp.example/callback",
-        "login_uri": "https://lp.example/login", "profile_authorization": "bearer", "sign_key": "canary"}"#;
+        "login_uri": "https://lp.example/login", "authorization_style": "bearer", "sign_key": "canary"}"#;
     let config: Config = serde_json::from_str(text).unwrap();
-    assert_eq!(config.profile_authorization, ProfileAuthorization::Bearer);
+    assert_eq!(config.authorization_style, AuthorizationStyle::Bearer);
     let builder = Prakerja::from_config(config.clone()).transport(Service::new([]));
     let shown = format!("{config:?} {builder:?} {:?}", builder.clone().build().unwrap());
     assert!(!shown.contains("canary"), "{shown}");
-    for wrong in [r#"{"clientid": "x"}"#, r#"{"profile_authorization": "basic"}"#, r#"{"client_id": 7}"#] {
+    for wrong in [r#"{"clientid": "x"}"#, r#"{"authorization_style": "basic"}"#, r#"{"client_id": 7}"#] {
         assert!(serde_json::from_str::<Config>(wrong).is_err(), "{wrong}");
     }
 }

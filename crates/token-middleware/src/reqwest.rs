@@ -34,7 +34,7 @@ pub struct TokenMiddleware {
 }
 
 impl TokenMiddleware {
-    /// The middleware, and the client to use it with: as `client` says, but without redirects.
+    /// The middleware, and the client to use it with: as `client` says, but without redirects, and without reqwest's log of all that is sent.
     ///
     /// reqwest follows redirects below every middleware. To another host it takes `Authorization` along no more, but every other header: a signature, a client id.
     /// So an answer that redirects comes to the caller, who may send a request there, which is checked like any other.
@@ -45,6 +45,8 @@ impl TokenMiddleware {
     ///
     /// The client cannot be built.
     pub fn with_client(authorizer: impl Authorize + 'static, client: ClientBuilder) -> reqwest::Result<(Client, Self)> {
+        // Which would log what is sent byte by byte.
+        let client = client.connection_verbose(false);
         let client = client.redirect(reqwest::redirect::Policy::none()).build()?;
         Ok((client, Self::for_client_without_redirects(authorizer)))
     }

@@ -351,7 +351,7 @@ impl Table {
         }
         row("KLIKOO_TIMESTAMP_PRECISION", Some(CANARY.into()), "KLIKOO_TIMESTAMP_PRECISION");
         row("KLIKOO_PRIVATE_KEY_FILE", Some(format!("/{CANARY}").into()), "KLIKOO_PRIVATE_KEY");
-        row("PRAKERJA_PROFILE_AUTHORIZATION", Some(format!("Bearer {CANARY}").into()), "PRAKERJA_PROFILE_AUTHORIZATION");
+        row("PRAKERJA_AUTHORIZATION_STYLE", Some(format!("Bearer {CANARY}").into()), "PRAKERJA_AUTHORIZATION_STYLE");
         // What is there and is wrong is found at `build()`, by the builder's name.
         row("KLIKOO_CLIENT_SECRET", Some(format!("{CANARY}\u{e9}").into()), "client_secret");
         row("KLIKOO_PRIVATE_KEY", Some(CANARY.into()), "private_key");
@@ -396,7 +396,7 @@ impl Table {
                     "consent_url",
                     "refresh_path",
                     "scope",
-                    "profile_authorization",
+                    "authorization_style",
                     "sign_key",
                     "client_code",
                 ],
@@ -406,7 +406,7 @@ impl Table {
         let values = ["7461746174617461", "-74617461.25", "[\"canary7461\"]", "{\"canary7461\":1}", "true"];
         for (read, place, settings) in texts {
             for setting in settings {
-                let is_word = matches!(*setting, "timestamp_precision" | "profile_authorization");
+                let is_word = matches!(*setting, "timestamp_precision" | "authorization_style");
                 for value in values.into_iter().chain(is_word.then_some("\"canary7461\"")) {
                     self.file(place, setting, value, read(&format!("{{\"{setting}\": {value}}}")));
                 }

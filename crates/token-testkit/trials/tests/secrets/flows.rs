@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use provider_klikoo::{Klikoo, RsaSigner, TimestampPrecision};
-use provider_prakerja::{Login, Prakerja, PrakerjaBuilder, ProfileAuthorization};
+use provider_prakerja::{AuthorizationStyle, Login, Prakerja, PrakerjaBuilder};
 use provider_sehatmu::SehatMu;
 use token_core::{ApiBody, ApiRequest, Authorize as _, Error, Seal, Target, Token, TokenProvider as _};
 use token_sandbox::{SehatMuFailure, SehatMuSuccess, Service};
@@ -188,7 +188,7 @@ pub(crate) async fn prakerja(world: &mut World) {
     world.output.show(&prakerja);
     let token = logged_in(world, &prakerja).await;
     world.shows(prakerja.profile(&token).await).unwrap();
-    let bearer = builder.profile_authorization(ProfileAuthorization::Bearer).build().unwrap();
+    let bearer = builder.authorization_style(AuthorizationStyle::Bearer).build().unwrap();
     world.shows(bearer.profile(&token).await);
 
     let user = prakerja.user(token.clone());

@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use provider_klikoo::Klikoo;
-use provider_prakerja::{Prakerja, ProfileAuthorization};
+use provider_prakerja::{AuthorizationStyle, Prakerja};
 use provider_sehatmu::SehatMu;
 use reqwest_middleware::{Middleware, Next};
 use token_core::{AuthScheme, Authorize, Authorizer, AuthorizerBuilder, Clock as _, Expiry, Token, TokenProvider};
@@ -347,8 +347,8 @@ pub(crate) async fn authorised(world: &mut World) {
 
         let without = client(world).build().unwrap().integration_authorizer().unwrap();
         world.sends(&PRAKERJA_WITHOUT, stack, without).await;
-        for style in [ProfileAuthorization::Bare, ProfileAuthorization::Bearer] {
-            let prakerja = client(world).profile_authorization(style).build().unwrap();
+        for style in [AuthorizationStyle::Bare, AuthorizationStyle::Bearer] {
+            let prakerja = client(world).authorization_style(style).build().unwrap();
             let tokens = prakerja.user(stale(world, &prakerja).await).build();
             world.sends(&PRAKERJA, stack, prakerja.authorizer(tokens)).await;
             let tokens = prakerja.user(stale(world, &prakerja).await).build();

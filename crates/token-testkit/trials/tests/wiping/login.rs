@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use provider_prakerja::{Login, Prakerja, PrakerjaBuilder, ProfileAuthorization};
+use provider_prakerja::{AuthorizationStyle, Login, Prakerja, PrakerjaBuilder};
 use token_core::{Token, TokenProvider as _, Transport};
 use token_store::{AeadSeal, SealKey};
 use token_testkit::ManualClock;
@@ -71,7 +71,7 @@ fn a_login_by_hand_leaves_nothing_behind() {
         let client = prakerja(Canned::new(&answers), &clock).build().unwrap();
         let (token, state) = logged_in(&client).await;
         drop(client.profile(&token).await.unwrap().clone());
-        let bearer = prakerja(Canned::new(&answers[1..]), &clock).profile_authorization(ProfileAuthorization::Bearer);
+        let bearer = prakerja(Canned::new(&answers[1..]), &clock).authorization_style(AuthorizationStyle::Bearer);
         drop(bearer.build().unwrap().profile(&token).await.unwrap());
         let user = client.user(token).build_uncached();
         drop((user.token().await, user.token().await, user.token().await));

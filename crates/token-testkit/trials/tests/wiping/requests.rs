@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{Extensions, HeaderMap, Request, Response, StatusCode};
 use http_body_util::Full;
 use provider_klikoo::Klikoo;
-use provider_prakerja::ProfileAuthorization;
+use provider_prakerja::AuthorizationStyle;
 use provider_sehatmu::SehatMu;
 use reqwest_middleware::{Middleware, Next};
 use token_core::{Authorize, Retry, TokenCache};
@@ -122,9 +122,9 @@ fn requests_leave_nothing_behind() {
         let klikoo = klikoo.client_secret(CLIENT_SECRET).clock(Arc::clone(&clock) as _);
         by_all(&client, &service, || klikoo.clone().authorizer(tokens()).unwrap().build().unwrap(), 2).await;
 
-        for style in [ProfileAuthorization::Bare, ProfileAuthorization::Bearer] {
+        for style in [AuthorizationStyle::Bare, AuthorizationStyle::Bearer] {
             let prakerja = prakerja(Canned::new(&[(500, "")]), &clock).base_url("https://service.example");
-            let prakerja = prakerja.client_code("code-of-a-client").profile_authorization(style).build().unwrap();
+            let prakerja = prakerja.client_code("code-of-a-client").authorization_style(style).build().unwrap();
             by_all(&client, &service, || prakerja.authorizer(tokens()).build().unwrap(), 2).await;
             let signed = || prakerja.integration_authorizer_with(tokens()).unwrap().build().unwrap();
             by_all(&client, &service, signed, 2).await;
