@@ -23,7 +23,8 @@ use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-#[tokio::main]
+// On one thread, so that what happened is told before it is printed.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
     // Of the tokens alone: what the HTTP client says is another story.
     let console = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time();

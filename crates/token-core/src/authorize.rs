@@ -244,7 +244,7 @@ pub trait Authorize: Send + Sync + sealed::Sealed {
     /// Tells the provider that the API refused `token`.
     fn invalidate(&self, token: &Token);
 
-    /// Tells the provider that the API refused `refused`, and gives the token to send the request with once more; `None` if it gives that very one again.
+    /// Gives the token to send a request with once more, after [`invalidate`](Self::invalidate) told of `refused`; `None` if the provider gives that very one again.
     ///
     /// # Errors
     ///
@@ -369,7 +369,6 @@ impl<P: TokenProvider + 'static, S: AuthScheme> Authorize for Authorizer<P, S> {
     }
 
     async fn token_after(&self, refused: &Token, takes: Option<Duration>) -> Result<Option<Token>, Error> {
-        self.invalidate(refused);
         let token = self.token(takes).await?;
         Ok(token.filter(|token| !token.has_same_access_token(refused)))
     }

@@ -52,10 +52,8 @@ where
     let mut first = send(Request::from_parts(parts, body.clone())).await.map_err(SendError::Send)?;
 
     let Some(token) = token.filter(|_| is_refused(authorizer, &first)) else { return Ok(first) };
-    let Some(mut parts) = copy else {
-        authorizer.invalidate(&token);
-        return Ok(first);
-    };
+    authorizer.invalidate(&token);
+    let Some(mut parts) = copy else { return Ok(first) };
     let why = first.extensions_mut();
     if !authorize_again(authorizer, &token, takes, &described, &mut parts.headers, why).await {
         return Ok(first);

@@ -144,11 +144,8 @@ impl Middleware for TokenMiddleware {
         if !is_refused {
             return Ok(first);
         }
-        let Some(mut request) = copy else {
-            authorizer.invalidate(&token);
-            return Ok(first);
-        };
         authorizer.invalidate(&token);
+        let Some(mut request) = copy else { return Ok(first) };
         // So that its connection is free for the second try.
         let (mut parts, body, _) = self.look(first, KEPT_BYTES).await;
         let mut headers = std::mem::take(request.headers_mut());

@@ -315,11 +315,8 @@ where
     let authorizer = &*shared.authorizer;
     let (mut first, is_refused) = read(authorizer, answer).await;
     let Some(refused) = token.filter(|_| is_refused) else { return Ok(first) };
-    let Some(Copy { mut parts, data, trailers }) = copy else {
-        authorizer.invalidate(&refused);
-        return Ok(first);
-    };
     authorizer.invalidate(&refused);
+    let Some(Copy { mut parts, data, trailers }) = copy else { return Ok(first) };
     // So that its connection is free for the second try.
     first.body_mut().look(KEPT_BYTES, || authorizer.patience()).await;
     // Before there is a token and a time in the request: this may wait.
