@@ -19,6 +19,7 @@ async fn main() -> Result<(), Failure> {
         .private_key(credentials.private_key_pem())
         .build_authorizer()?;
     // The client comes along: one that follows no redirect, which would take the signature wherever it is told to.
+    // The sandbox is on this machine, where no proxy of the environment would find it; a client of yours may need its proxy.
     let (client, tokens) = TokenMiddleware::with_client(authorizer, reqwest::Client::builder().no_proxy())?;
     let client = ClientBuilder::new(client).with(tokens).build();
 
@@ -53,13 +54,11 @@ async fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The error of a request that was not sent, and its cause.
+/// Of a request that was not sent: the error of this library is inside that of reqwest-middleware.
 fn told(error: &reqwest_middleware::Error) -> String {
-    use std::error::Error as _;
-
-    let reqwest_middleware::Error::Middleware(error) = error else { return error.to_string() };
-    match error.downcast_ref::<token_core::Error>() {
-        Some(error) => error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}")),
-        None => error.to_string(),
-    }
+    let inner = match error {
+        reqwest_middleware::Error::Middleware(error) => error.downcast_ref::<token_core::Error>(),
+        reqwest_middleware::Error::Reqwest(_) => None,
+    };
+    inner.map_or_else(|| error.to_string(), ToString::to_string)
 }

@@ -144,7 +144,9 @@ impl<P: TokenProvider, S: AuthScheme> Shared<P, S> {
             AuthorizeFault::Unsigned => Remedy::FixProgram,
             _ => Remedy::FixRequest,
         };
-        Error::new(self.scheme.provider(), ErrorKind::Unauthorizable, remedy).with_source(fault)
+        Error::new(self.scheme.provider(), ErrorKind::Unauthorizable, remedy)
+            .with_message(format!("the request was not sent: {}", fault.what()))
+            .with_source(fault)
     }
 
     fn fault(&self, request: &ApiRequest<'_>, headers: &HeaderMap) -> Option<AuthorizeFault> {
@@ -185,7 +187,11 @@ impl<P: TokenProvider, S: AuthScheme> Shared<P, S> {
         let asked = async { if takes.is_zero() { tokens.token().await } else { tokens.token_lasting(takes).await } };
         let patience = self.options.patience;
         let token = within(asked, caught(self.clock.sleep(patience))).await.unwrap_or_else(|| {
-            let message = format!("no token came within {patience:?}, which is how long a request waits for one");
+            let message = if patience.is_zero() {
+                "no token is at hand, and the request was not to wait for one".to_owned()
+            } else {
+                format!("no token came within {patience:?}, which is how long a request waits for one")
+            };
             Err(Error::new(self.scheme.provider(), ErrorKind::Pending, Remedy::Retry).with_message(message))
         })?;
         self.long_enough(token, takes).ok_or_else(|| self.error(AuthorizeFault::TokenTooShort))

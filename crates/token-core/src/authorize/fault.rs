@@ -44,14 +44,14 @@ pub enum AuthorizeFault {
     NoOrigin,
     /// The request goes to a place for which the authoriser has no token, perhaps after a redirect.
     #[error(
-        "it goes to {origin}, which is none of the authoriser's origins: allow it there, or send the request by a client without a token"
+        "it goes to {origin}, which is none of the authoriser's origins: allow it by `AuthorizerBuilder::origin`, or send the request by a client without a token"
     )]
     OtherOrigin {
         /// As `https://service.example:8443`.
         origin: String,
     },
     /// The signed path is the one below the base URL, and this one is not.
-    #[error("its path is not below that of the base URL")]
+    #[error("its path is not below that of the base URL: begin the URL with the base URL, path and all")]
     OutsideBase,
     /// The token is over, or is too soon, for a request that takes so long.
     #[error("its token would be over before the time that the request was said to take")]
@@ -68,4 +68,12 @@ pub enum AuthorizeFault {
     /// A user name or password stands before the host.
     #[error("its URL has a user name or password before the host: take it out")]
     UserInfo,
+}
+
+impl AuthorizeFault {
+    /// What is wrong, without what to do about it, which stands after the colon.
+    pub(super) fn what(&self) -> String {
+        let text = self.to_string();
+        text.split_once(": ").map_or_else(|| text.clone(), |(what, _)| what.to_owned())
+    }
 }
