@@ -174,17 +174,13 @@ impl<'a> Target<'a> {
 
     /// Whether the `Host` header, if there is one, says the same as the URL: a server goes by the header, whatever the connection was made to.
     pub(super) fn agrees_with_host_header(&self, headers: &HeaderMap) -> bool {
-        if !headers.contains_key(header::HOST) {
-            return true;
-        }
-        let mut values = headers.get_all(header::HOST).iter();
-        let Some(value) = values.next() else { return true };
+        let Some(value) = headers.get(header::HOST) else { return true };
+        let is_single = headers.get_all(header::HOST).iter().nth(1).is_none();
         let authority = value.to_str().ok().and_then(|text| text.parse::<Authority>().ok());
         let Some(authority) = authority.filter(|authority| !authority.as_str().contains('@')) else { return false };
         let said = Place::Authority(&authority).host_and_port(self.is_https);
         let meant = self.place.host_and_port(self.is_https);
-        values.next().is_none()
-            && said.zip(meant).is_some_and(|(said, meant)| said.1 == meant.1 && said.0.eq_ignore_ascii_case(meant.0))
+        is_single && said.zip(meant).is_some_and(|(said, meant)| said.1 == meant.1 && said.0.eq_ignore_ascii_case(meant.0))
     }
 }
 
