@@ -57,27 +57,38 @@ impl Freed {
     /// Expects that none of these was left in a block.
     pub(crate) fn expect_none<S: AsRef<[u8]>>(&self, what: &str, secrets: impl IntoIterator<Item = (&'static str, S)>) {
         assert!(!self.0.is_empty(), "{what}: nothing was freed");
-        let mut faults = Vec::new();
-        for (name, secret) in secrets {
-            let secret = secret.as_ref();
-            let parts = parts(secret);
-            for block in &self.0 {
-                if parts.iter().any(|part| contains(block, part)) {
-                    faults.push(format!("{name} in {} bytes: {}", block.len(), block.escape_ascii()));
-                }
-            }
-        }
+        let mut faults = self.faults(secrets);
         let count = faults.len();
         faults.sort_unstable();
         faults.dedup();
         faults.truncate(12);
         assert!(faults.is_empty(), "{what}: freed with a secret in it, {count} times:\n{}", faults.join("\n"));
     }
+
+    /// A line for each block with a part of one of these in it.
+    pub(crate) fn faults<S: AsRef<[u8]>>(&self, secrets: impl IntoIterator<Item = (&'static str, S)>) -> Vec<String> {
+        let mut faults = Vec::new();
+        for (name, secret) in secrets {
+            let parts = parts(secret.as_ref());
+            for block in &self.0 {
+                if parts.iter().any(|part| contains(block, part)) {
+                    faults.push(format!("{name} in {} bytes: {}", block.len(), spaced(block)));
+                }
+            }
+        }
+        faults
+    }
 }
+
+/// The bytes with a space after each eight: the test runner frees what a test printed while the next one watches, which would find a secret in it.
+fn spaced(block: &[u8]) -> String {
+    block.chunks(PART / 2).map(|bytes| bytes.escape_ascii().to_string()).collect::<Vec<_>>().join(" ")
+}
+
+const PART: usize = 16;
 
 /// The first, middle and last 16 bytes: a copy that was cut or half overwritten is one too.
 fn parts(secret: &[u8]) -> Vec<&[u8]> {
-    const PART: usize = 16;
     assert!(secret.len() >= PART);
     let last = secret.len() - PART;
     [0, last / 2, last].map(|start| &secret[start..start + PART]).to_vec()
