@@ -256,7 +256,7 @@ fn a_token_is_refused_by_a_401_unless_its_code_says_something_else() {
     for body in ["", "<html>", r#"{"response_code":"4010100"}"#, r#"{"response_code":"401010001"}"#] {
         assert!(refused(&authorizer, 401, body) && !refused(&authorizer, 400, body), "{body}");
     }
-    assert!(authorizer.wants_body_of(StatusCode::UNAUTHORIZED) && !authorizer.wants_body_of(StatusCode::OK));
+    assert!(authorizer.rules().wants_body_of(StatusCode::UNAUTHORIZED) && !authorizer.rules().wants_body_of(StatusCode::OK));
 }
 
 #[tokio::test]

@@ -157,7 +157,7 @@ async fn the_body_must_be_at_hand_for_a_signature_alone() {
         assert_eq!(fault(&headers(&signed, Method::POST, COMMIT, body).await.unwrap_err()), &wanted);
     }
     let login = prakerja.authorizer(user(&prakerja)).build().unwrap();
-    assert!(signed.covers_body() && !login.covers_body());
+    assert!(signed.rules().covers_body() && !login.rules().covers_body());
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn is_refused(authorizer: &dyn Authorize, status: u16, body: &str) -> bool {
     let status = StatusCode::from_u16(status).unwrap();
     let headers = HeaderMap::new();
     // As a layer does: it reads no body that the authoriser does not want.
-    let body = if authorizer.wants_body_of(status) { body.as_bytes() } else { b"" };
+    let body = if authorizer.rules().wants_body_of(status) { body.as_bytes() } else { b"" };
     authorizer.is_refused(&ApiAnswer::new(status, &headers, body))
 }
 
@@ -304,7 +304,7 @@ fn a_refused_token_is_told_by_its_code_where_that_is_asked_for() {
 fn no_token_no_refusal() {
     let authorizer = documented(|builder| builder).integration_authorizer().unwrap().read_codes(true).build().unwrap();
     assert!(!is_refused(&authorizer, 400, r#"{"code":"ERROAUTH4051"}"#) && !is_refused(&authorizer, 401, ""));
-    assert!(!authorizer.may_resend(&Method::GET));
+    assert!(!authorizer.rules().may_resend(&Method::GET));
 }
 
 #[test]

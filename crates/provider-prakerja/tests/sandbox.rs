@@ -385,7 +385,7 @@ async fn call<P: TokenProvider + 'static, S: AuthScheme>(
     let answer = client.request(method, url).headers(headers).body(body).send().await.unwrap();
     let (status, headers) = (answer.status(), answer.headers().clone());
     let body = answer.bytes().await.unwrap();
-    let body: &[u8] = if authorizer.wants_body_of(status) { &body } else { b"" };
+    let body: &[u8] = if authorizer.rules().wants_body_of(status) { &body } else { b"" };
     let is_refused = authorizer.is_refused(&ApiAnswer::new(status, &headers, body));
     if let Some(token) = token.filter(|_| is_refused) {
         authorizer.invalidate(&token);

@@ -101,7 +101,7 @@ fn is_refused(authorizer: &dyn Authorize, status: u16, challenge: Option<&'stati
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     // As a layer does: it reads no body that the authoriser does not want.
-    let body = if authorizer.wants_body_of(status) { body.as_bytes() } else { b"" };
+    let body = if authorizer.rules().wants_body_of(status) { body.as_bytes() } else { b"" };
     authorizer.is_refused(&ApiAnswer::new(status, &headers, body))
 }
 

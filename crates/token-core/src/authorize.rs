@@ -16,6 +16,7 @@ use http::{HeaderMap, Method, StatusCode};
 
 pub use self::fault::AuthorizeFault;
 pub use self::scheme::{ANSWER_BYTES, ApiAnswer, ApiBody, ApiRequest, AuthScheme, BearerScheme, OneReading, bearer_challenge};
+use self::target::has;
 pub use self::target::{Origin, Target};
 use crate::cache::{caught, within};
 use crate::clock::{Clock, SystemClock};
@@ -130,10 +131,14 @@ impl<P: TokenProvider + 'static, S: AuthScheme> Authorizer<P, S> {
     ///
     /// [`ErrorKind::Unauthorizable`], with an [`AuthorizeFault`] as its cause, or what kept the provider from giving a token in time. Do not send the request.
     pub async fn authorize(&self, request: &ApiRequest<'_>, headers: &mut HeaderMap) -> Result<Option<Token>, Error> {
-        let checked = self.check(request, headers)?;
-        let token = self.token(None).await?;
-        self.attach_checked(checked, request, token.as_ref(), headers)?;
-        Ok(token)
+        match self.try_authorize(request, None, headers)? {
+            Tried::Authorized(token) => Ok(token),
+            Tried::Waits(checked) => {
+                let token = self.token(None).await?;
+                self.attach_checked(checked, request, token.as_ref(), headers)?;
+                Ok(token)
+            }
+        }
     }
 }
 
@@ -159,7 +164,7 @@ impl<P: TokenProvider, S: AuthScheme> Shared<P, S> {
         if !request.target.agrees_with_host_header(headers) {
             return Some(AuthorizeFault::HostDiffers);
         }
-        if let Some(name) = self.scheme.headers().iter().find(|name| headers.contains_key(*name)) {
+        if let Some(name) = self.scheme.headers().iter().find(|name| has(headers, name)) {
             return Some(AuthorizeFault::HeaderSet { name: name.clone() });
         }
         self.body_fault(request.body)
@@ -175,6 +180,12 @@ impl<P: TokenProvider, S: AuthScheme> Shared<P, S> {
             ApiBody::Bytes(_) => Some(AuthorizeFault::BodyTooLong { limit }),
             ApiBody::Stream => Some(AuthorizeFault::BodyUnread),
         }
+    }
+
+    /// Adds to `headers` what the service wants, by one reading of the clock.
+    fn apply(&self, request: &ApiRequest<'_>, token: Option<&Token>, headers: &mut HeaderMap) -> Result<(), Error> {
+        let reading = OneReading::of(&*self.clock);
+        self.scheme.apply(request, token, &reading, headers).map_err(|fault| self.error(fault))
     }
 
     /// The token, if it lives long enough; one whose lifetime nobody knows does.
@@ -208,6 +219,13 @@ pub trait Authorize: Send + Sync + sealed::Sealed {
     /// [`ErrorKind::Unauthorizable`].
     fn check(&self, request: &ApiRequest<'_>, headers: &HeaderMap) -> Result<Checked, Error>;
 
+    /// [`check`](Self::check), [`try_token`](Self::try_token) and [`attach`](Self::attach) in one, as most requests find a token.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unauthorizable`]: do not send the request.
+    fn try_authorize(&self, request: &ApiRequest<'_>, takes: Option<Duration>, headers: &mut HeaderMap) -> Result<Tried, Error>;
+
     /// The token for a request that takes as long as `takes` says (`None`: as the authoriser was told), if there is one at hand. The inner `None`: none is used.
     fn try_token(&self, takes: Option<Duration>) -> Option<Option<Token>>;
 
@@ -238,8 +256,8 @@ pub trait Authorize: Send + Sync + sealed::Sealed {
         headers: &mut HeaderMap,
     ) -> Result<(), Error>;
 
-    /// Whether [`is_refused`](Self::is_refused) wants the first [`ANSWER_BYTES`] of the body of an answer with this status.
-    fn wants_body_of(&self, status: StatusCode) -> bool;
+    /// What it does with requests and answers, as far as none of them is needed to tell.
+    fn rules(&self) -> AuthorizeRules;
 
     /// Whether the service says by this answer that it refuses the token.
     ///
@@ -257,15 +275,6 @@ pub trait Authorize: Send + Sync + sealed::Sealed {
     /// As with [`token`](Self::token).
     async fn token_after(&self, refused: &Token, takes: Option<Duration>) -> Result<Option<Token>, Error>;
 
-    /// Whether a request with this method is sent once more after its token was refused.
-    fn may_resend(&self, method: &Method) -> bool;
-
-    /// Whether what is added covers the body.
-    fn covers_body(&self) -> bool;
-
-    /// The longest body, in bytes, that is signed or kept so that it can be sent again.
-    fn longest_body(&self) -> usize;
-
     /// Looks whether a request that was authorised above may go on from here: it must go to an allowed origin, and have its token still.
     ///
     /// # Errors
@@ -278,6 +287,71 @@ pub trait Authorize: Send + Sync + sealed::Sealed {
 
     /// The error of a request whose target cannot be told.
     fn unauthorizable(&self, fault: AuthorizeFault) -> Error;
+}
+
+/// What an [`Authorizer`] does with requests and answers: a layer asks for it once, with [`Authorize::rules`], and not at each of them.
+#[derive(Clone, Copy, Debug)]
+pub struct AuthorizeRules {
+    has_tokens: bool,
+    covers_body: bool,
+    has_codes_in_body: bool,
+    has_own_rule: bool,
+    options: Options,
+}
+
+impl AuthorizeRules {
+    /// Whether what is added covers the body.
+    #[inline]
+    #[must_use]
+    pub fn covers_body(&self) -> bool {
+        self.covers_body
+    }
+
+    /// The longest body, in bytes, that is signed or kept so that it can be sent again.
+    #[inline]
+    #[must_use]
+    pub fn longest_body(&self) -> usize {
+        self.options.longest_body
+    }
+
+    /// Whether a request with this method is sent once more after its token was refused.
+    #[inline]
+    #[must_use]
+    pub fn may_resend(&self, method: &Method) -> bool {
+        self.has_tokens
+            && match self.options.resend {
+                ResendPolicy::AnyMethod => true,
+                ResendPolicy::Idempotent => method.is_idempotent(),
+                ResendPolicy::Never => false,
+            }
+    }
+
+    /// Whether an answer with this status may refuse the token. Most may not, and are not looked at.
+    #[inline]
+    #[must_use]
+    pub fn may_refuse(&self, status: StatusCode) -> bool {
+        self.has_tokens && (status == StatusCode::UNAUTHORIZED || self.options.reads_codes || self.has_own_rule)
+    }
+
+    /// Whether [`Authorize::is_refused`] wants the first [`ANSWER_BYTES`] of the body of an answer with this status.
+    #[inline]
+    #[must_use]
+    pub fn wants_body_of(&self, status: StatusCode) -> bool {
+        self.has_tokens
+            && match status {
+                StatusCode::UNAUTHORIZED => self.has_codes_in_body || self.options.reads_codes,
+                status => self.options.reads_codes && !status.is_informational(),
+            }
+    }
+}
+
+/// What comes of [`Authorize::try_authorize`].
+#[derive(Debug)]
+pub enum Tried {
+    /// The headers have what the service wants. The token is for [`Authorize::invalidate`]; `None` if none is used.
+    Authorized(Option<Token>),
+    /// No token is at hand. The headers are those of the caller; go on with [`Authorize::token`] and [`Authorize::attach_checked`].
+    Waits(Checked),
 }
 
 /// That a request passed [`Authorize::check`]: its headers are those of the caller.
@@ -297,6 +371,13 @@ impl<P: TokenProvider + 'static, S: AuthScheme> Authorize for Authorizer<P, S> {
             None => Ok(Checked(())),
             Some(fault) => Err(self.shared.error(fault)),
         }
+    }
+
+    fn try_authorize(&self, request: &ApiRequest<'_>, takes: Option<Duration>, headers: &mut HeaderMap) -> Result<Tried, Error> {
+        let checked = self.check(request, headers)?;
+        let Some(token) = self.try_token(takes) else { return Ok(Tried::Waits(checked)) };
+        self.shared.apply(request, token.as_ref(), headers)?;
+        Ok(Tried::Authorized(token))
     }
 
     fn try_token(&self, takes: Option<Duration>) -> Option<Option<Token>> {
@@ -333,26 +414,26 @@ impl<P: TokenProvider + 'static, S: AuthScheme> Authorize for Authorizer<P, S> {
             let error = Error::new(shared.scheme.provider(), ErrorKind::Internal, Remedy::FixProgram);
             return Err(error.with_message("the request was given no token"));
         }
-        let reading = OneReading::of(&*shared.clock);
-        let applied = match shared.body_fault(request.body) {
-            None => shared.scheme.apply(request, token, &reading, headers),
-            Some(fault) => Err(fault),
-        };
-        applied.map_err(|fault| shared.error(fault))
+        if let Some(fault) = shared.body_fault(request.body) {
+            return Err(shared.error(fault));
+        }
+        shared.apply(request, token, headers)
     }
 
-    fn wants_body_of(&self, status: StatusCode) -> bool {
+    fn rules(&self) -> AuthorizeRules {
         let shared = &*self.shared;
-        let Some(_) = &shared.tokens else { return false };
-        match status {
-            StatusCode::UNAUTHORIZED => shared.scheme.has_codes_in_body() || shared.options.reads_codes,
-            status => shared.options.reads_codes && !status.is_informational(),
+        AuthorizeRules {
+            has_tokens: shared.tokens.is_some(),
+            covers_body: shared.scheme.covers_body(),
+            has_codes_in_body: shared.scheme.has_codes_in_body(),
+            has_own_rule: shared.refused_when.is_some(),
+            options: shared.options,
         }
     }
 
     fn is_refused(&self, answer: &ApiAnswer<'_>) -> bool {
         let shared = &*self.shared;
-        if shared.tokens.is_none() {
+        if !self.rules().may_refuse(answer.status) {
             return false;
         }
         if let Some(refused_when) = &shared.refused_when {
@@ -364,7 +445,7 @@ impl<P: TokenProvider + 'static, S: AuthScheme> Authorize for Authorizer<P, S> {
                 // The code that is not there may have said something else.
                 None => !answer.is_cut_off,
             },
-            _ => shared.options.reads_codes && shared.scheme.error_kind(answer) == Some(ErrorKind::TokenRefused),
+            _ => shared.scheme.error_kind(answer) == Some(ErrorKind::TokenRefused),
         }
     }
 
@@ -379,23 +460,6 @@ impl<P: TokenProvider + 'static, S: AuthScheme> Authorize for Authorizer<P, S> {
         Ok(token.filter(|token| !token.has_same_access_token(refused)))
     }
 
-    fn may_resend(&self, method: &Method) -> bool {
-        self.shared.tokens.is_some()
-            && match self.shared.options.resend {
-                ResendPolicy::AnyMethod => true,
-                ResendPolicy::Idempotent => method.is_idempotent(),
-                ResendPolicy::Never => false,
-            }
-    }
-
-    fn covers_body(&self) -> bool {
-        self.shared.scheme.covers_body()
-    }
-
-    fn longest_body(&self) -> usize {
-        self.shared.options.longest_body
-    }
-
     fn guard(&self, target: Result<Target<'_>, AuthorizeFault>, headers: &HeaderMap) -> Result<(), Error> {
         let shared = &*self.shared;
         let target = target.map_err(|fault| shared.error(fault))?;
@@ -404,7 +468,7 @@ impl<P: TokenProvider + 'static, S: AuthScheme> Authorize for Authorizer<P, S> {
             target.elsewhere()
         } else if !target.agrees_with_host_header(headers) {
             AuthorizeFault::HostDiffers
-        } else if wants_token && !headers.contains_key(AUTHORIZATION) {
+        } else if wants_token && !has(headers, &AUTHORIZATION) {
             AuthorizeFault::HeaderLost { name: AUTHORIZATION }
         } else {
             return Ok(());

@@ -88,8 +88,9 @@ mod url;
 
 pub use assembly::Assembly;
 pub use authorize::{
-    ANSWER_BYTES, ApiAnswer, ApiBody, ApiRequest, AuthScheme, Authorize, AuthorizeFault, Authorizer, AuthorizerBuilder, Bearer,
-    BearerScheme, Checked, NoTokens, OneReading, Origin, ResendPolicy, Target, bearer_challenge,
+    ANSWER_BYTES, ApiAnswer, ApiBody, ApiRequest, AuthScheme, Authorize, AuthorizeFault, AuthorizeRules, Authorizer,
+    AuthorizerBuilder, Bearer, BearerScheme, Checked, NoTokens, OneReading, Origin, ResendPolicy, Target, Tried,
+    bearer_challenge,
 };
 #[cfg(token_core_shuttle)]
 pub use cache::Runtime;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use token_core::{ApiAnswer, ApiBody, ApiRequest, Authorize, Error, Target};
 
-use crate::attempt::{authorize_again, takes};
+use crate::attempt::{authorize, authorize_again, takes};
 
 /// Authorises `request` and sends it by `send`, once more if its token is refused. `send` makes one HTTP exchange, and follows no redirect.
 ///
@@ -44,11 +44,10 @@ where
     let (method, uri) = (parts.method.clone(), parts.uri.clone());
     let target = Target::of_uri(&uri).map_err(|fault| authorizer.unauthorizable(fault))?;
     let described = ApiRequest::new(&method, target, ApiBody::Bytes(&body));
-    let checked = authorizer.check(&described, &parts.headers)?;
-    let token = authorizer.token(takes).await?;
-    let is_short = body.len() <= authorizer.longest_body();
-    let copy = (is_short && authorizer.may_resend(&method)).then(|| parts.clone());
-    authorizer.attach_checked(checked, &described, token.as_ref(), &mut parts.headers)?;
+    let rules = authorizer.rules();
+    let is_short = body.len() <= rules.longest_body();
+    let copy = (is_short && rules.may_resend(&method)).then(|| parts.clone());
+    let token = authorize(authorizer, &described, takes, &mut parts.headers).await?;
     let mut first = send(Request::from_parts(parts, body.clone())).await.map_err(SendError::Send)?;
 
     let Some(token) = token.filter(|_| is_refused(authorizer, &first)) else { return Ok(first) };
@@ -63,7 +62,7 @@ where
 }
 
 fn is_refused<B: AsRef<[u8]>>(authorizer: &dyn Authorize, answer: &Response<B>) -> bool {
-    let body = if authorizer.wants_body_of(answer.status()) { answer.body().as_ref() } else { &[] };
+    let body = if authorizer.rules().wants_body_of(answer.status()) { answer.body().as_ref() } else { &[] };
     authorizer.is_refused(&ApiAnswer::new(answer.status(), answer.headers(), body))
 }
 

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use http::{Extensions, response};
 use reqwest::{Body, Client, ClientBuilder, Request, Response, ResponseBuilderExt as _};
 use reqwest_middleware::{Error as MiddlewareError, Middleware, Next};
-use token_core::{ANSWER_BYTES, ApiAnswer, ApiBody, ApiRequest, Authorize, AuthorizeFault, Error, Target};
+use token_core::{ANSWER_BYTES, ApiAnswer, ApiBody, ApiRequest, Authorize, AuthorizeFault, AuthorizeRules, Error, Target};
 
-use crate::attempt::{authorize_again, takes};
+use crate::attempt::{authorize, authorize_again, takes};
 use crate::peek::{KEPT_BYTES, Peeked};
 
 /// Gives every request of a client its token.
@@ -31,6 +31,7 @@ use crate::peek::{KEPT_BYTES, Peeked};
 #[derive(Clone)]
 pub struct TokenMiddleware {
     authorizer: Arc<dyn Authorize>,
+    rules: AuthorizeRules,
 }
 
 impl TokenMiddleware {
@@ -54,7 +55,7 @@ impl TokenMiddleware {
     /// The middleware for a client that follows no redirects: build it with `redirect(Policy::none())`, or it takes signatures wherever an answer says.
     #[must_use]
     pub fn for_client_without_redirects(authorizer: impl Authorize + 'static) -> Self {
-        Self { authorizer: Arc::new(authorizer) }
+        Self { rules: authorizer.rules(), authorizer: Arc::new(authorizer) }
     }
 
     /// What of `request` matters for authorising it, beside its headers.
@@ -77,7 +78,10 @@ impl TokenMiddleware {
     /// The answer with as much of its body read as it takes to tell, and whether it refuses the token.
     async fn read(&self, answer: Response) -> (Response, bool) {
         let authorizer = &*self.authorizer;
-        if !authorizer.wants_body_of(answer.status()) {
+        if !self.rules.may_refuse(answer.status()) {
+            return (answer, false);
+        }
+        if !self.rules.wants_body_of(answer.status()) {
             let is_refused = authorizer.is_refused(&ApiAnswer::new(answer.status(), answer.headers(), &[]));
             return (answer, is_refused);
         }
@@ -122,20 +126,14 @@ impl Middleware for TokenMiddleware {
     ) -> Result<Response, MiddlewareError> {
         let authorizer = &*self.authorizer;
         let takes = takes(extensions);
-        let described = self.describe(&request).map_err(MiddlewareError::middleware)?;
-        let checked = authorizer.check(&described, request.headers()).map_err(MiddlewareError::middleware)?;
-        let token = match authorizer.try_token(takes) {
-            Some(token) => token,
-            None => authorizer.token(takes).await.map_err(MiddlewareError::middleware)?,
+        let is_short = match request.body().map(Body::as_bytes) {
+            None => true,
+            Some(bytes) => bytes.is_some_and(|bytes| bytes.len() <= self.rules.longest_body()),
         };
-        let is_short = matches!(described.body, ApiBody::Bytes(bytes) if bytes.len() <= authorizer.longest_body());
-        let copy =
-            if token.is_some() && is_short && authorizer.may_resend(request.method()) { request.try_clone() } else { None };
+        let copy = if is_short && self.rules.may_resend(request.method()) { request.try_clone() } else { None };
         let mut headers = std::mem::take(request.headers_mut());
-        let attached = self
-            .describe(&request)
-            .and_then(|request| authorizer.attach_checked(checked, &request, token.as_ref(), &mut headers));
-        attached.map_err(MiddlewareError::middleware)?;
+        let described = self.describe(&request).map_err(MiddlewareError::middleware)?;
+        let token = authorize(authorizer, &described, takes, &mut headers).await.map_err(MiddlewareError::middleware)?;
         *request.headers_mut() = headers;
 
         let first = next.clone().run(request, extensions).await?;

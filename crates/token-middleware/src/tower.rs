@@ -10,10 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, Uri, request};
+use http::header::{HeaderName, HeaderValue};
+use http::{Extensions, HeaderMap, Method, Request, Response, Uri, Version};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use token_core::{ANSWER_BYTES, ApiAnswer, ApiBody, ApiRequest, Authorize, AuthorizeFault, Checked, Error, Target, Token};
+use token_core::{
+    ANSWER_BYTES, ApiAnswer, ApiBody, ApiRequest, Authorize, AuthorizeFault, AuthorizeRules, Checked, Error, Target, Token, Tried,
+};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -62,7 +65,8 @@ impl<S: Clone> Layer<S> for TokenLayer {
     type Service = TokenService<S>;
 
     fn layer(&self, inner: S) -> TokenService<S> {
-        let shared = Shared { authorizer: Arc::clone(&self.authorizer), spare: Mutex::new(inner.clone()) };
+        let authorizer = Arc::clone(&self.authorizer);
+        let shared = Shared { rules: authorizer.rules(), authorizer, spare: Mutex::new(inner.clone()) };
         TokenService { inner, shared: Arc::new(shared) }
     }
 }
@@ -77,6 +81,7 @@ pub struct TokenService<S> {
 /// Behind one pointer, which is all that a request takes along.
 struct Shared<S> {
     authorizer: Arc<dyn Authorize>,
+    rules: AuthorizeRules,
     /// For the few requests that are sent again: a clone for each request would cost every one of them.
     spare: Mutex<S>,
 }
@@ -106,19 +111,18 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> TokenFuture<S, B, R> {
-        let (mut parts, body) = request.into_parts();
-        let (mut body, mut copy) = (Peeked::unread(body), None);
-        let state = match begin(&*self.shared.authorizer, &mut parts, &mut body, &mut copy) {
+        let mut request = request.map(Peeked::unread);
+        let state = match begin(&self.shared, &mut request) {
             Err(error) => State::Failed { error: Some(error) },
-            Ok(Begun::Ready(token)) => {
-                let sending = self.inner.call(Request::from_parts(parts, body));
+            Ok(Begun::Ready(token, copy)) => {
+                let sending = self.inner.call(request);
                 State::Sending { sending, sent: Some(Sent { token, copy, shared: Arc::clone(&self.shared) }) }
             }
             Ok(Begun::Waiting(checked)) => {
                 // The one that was found ready goes along, and a clone takes its place.
                 let clone = self.inner.clone();
                 let ready = std::mem::replace(&mut self.inner, clone);
-                State::Waiting { waiting: Box::pin(wait(checked, parts, body, ready, Arc::clone(&self.shared))) }
+                State::Waiting { waiting: Box::pin(wait(checked, request, ready, Arc::clone(&self.shared))) }
             }
         };
         TokenFuture { state, body: PhantomData }
@@ -128,7 +132,7 @@ where
 /// How far a request has come without waiting.
 enum Begun {
     /// It has its token.
-    Ready(Option<Token>),
+    Ready(Option<Token>, Option<Box<Copy>>),
     /// For its body or its token.
     Waiting(Checked),
 }
@@ -136,55 +140,85 @@ enum Begun {
 /// What is kept of a request that was sent.
 struct Sent<S> {
     token: Option<Token>,
-    copy: Option<Copy>,
+    copy: Option<Box<Copy>>,
     shared: Arc<Shared<S>>,
 }
 
-/// For a second try.
+/// A request as it was before its token was in it, for a second try. In a box, so that those without one do not carry its size about.
 struct Copy {
-    parts: request::Parts,
-    data: Bytes,
-    trailers: Option<Box<HeaderMap>>,
+    method: Method,
+    uri: Uri,
+    version: Version,
+    /// As a list, which takes an allocation less than a map.
+    headers: Vec<(HeaderName, HeaderValue)>,
+    extensions: Extensions,
+    whole: Whole,
 }
 
-/// Goes as far as it can be gone without waiting. What it makes is left in its place, as moving it costs more than all the rest.
+impl Copy {
+    fn of<B>(request: &Request<B>, whole: &Whole) -> Self {
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            version: request.version(),
+            headers: request.headers().iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+            extensions: request.extensions().clone(),
+            whole: whole.clone(),
+        }
+    }
+
+    /// The request again, and its body.
+    fn into_request<B: Body>(self) -> (Whole, Request<Peeked<B>>) {
+        let (data, trailers) = self.whole.clone();
+        let mut request = Request::new(Peeked::whole(data, trailers));
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        *request.version_mut() = self.version;
+        *request.headers_mut() = self.headers.into_iter().collect();
+        *request.extensions_mut() = self.extensions;
+        (self.whole, request)
+    }
+}
+
+/// A body that was read to its end, with its trailers.
+type Whole = (Bytes, Option<Box<HeaderMap>>);
+
+/// Goes as far as it can be gone without waiting. The request is left in its place, as moving it costs as much as all the rest.
 #[inline(always)]
-fn begin<B>(
-    authorizer: &dyn Authorize,
-    parts: &mut request::Parts,
-    body: &mut Peeked<B>,
-    copy: &mut Option<Copy>,
-) -> Result<Begun, BoxError>
+fn begin<S, B>(shared: &Shared<S>, request: &mut Request<Peeked<B>>) -> Result<Begun, BoxError>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
-    let request = describe(authorizer, &parts.method, &parts.uri)?;
-    let checked = check(authorizer, &request, &parts.headers, body)?;
+    let Shared { authorizer, rules, .. } = shared;
     // Whoever has to wait polls again, with a waker that wakes.
-    if poll_body(authorizer, &parts.method, body, &mut Context::from_waker(Waker::noop())).is_pending() {
-        return Ok(Begun::Waiting(checked));
+    if poll_body(*rules, request, &mut Context::from_waker(Waker::noop())).is_pending() {
+        return Ok(Begun::Waiting(check(shared, request)?));
     }
-    let Some(token) = authorizer.try_token(takes(&parts.extensions)) else {
-        return Ok(Begun::Waiting(checked));
-    };
-    let whole = whole(authorizer, body)?;
-    *copy = copy_of(authorizer, parts, whole.as_ref(), token.as_ref());
-    let request = request.with_body(api_body(whole.as_ref()));
-    authorizer.attach_checked(checked, &request, token.as_ref(), &mut parts.headers)?;
-    Ok(Begun::Ready(token))
+    let whole = whole(shared, request)?;
+    let copy = copy_of(*rules, request, whole.as_ref());
+    let mut headers = std::mem::take(request.headers_mut());
+    let described = describe(&**authorizer, request, api_body(whole.as_ref()))?;
+    let tried = authorizer.try_authorize(&described, takes(request.extensions()), &mut headers)?;
+    *request.headers_mut() = headers;
+    Ok(match tried {
+        Tried::Authorized(token) => Begun::Ready(token, copy),
+        Tried::Waits(checked) => Begun::Waiting(checked),
+    })
 }
 
-/// All that can be known before body and token are there.
-#[inline]
-fn check<B>(authorizer: &dyn Authorize, request: &ApiRequest<'_>, headers: &HeaderMap, body: &Peeked<B>) -> Result<Checked, Error>
+/// All that can be known of a request before its body and its token are there.
+#[cold]
+fn check<S, B>(shared: &Shared<S>, request: &Request<Peeked<B>>) -> Result<Checked, Error>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let checked = authorizer.check(request, headers)?;
-    if authorizer.covers_body() && !is_short(authorizer, body) {
-        let fault = match body.size_hint().exact() {
-            Some(_) => AuthorizeFault::BodyTooLong { limit: authorizer.longest_body() },
+    let Shared { authorizer, rules, .. } = shared;
+    let described = describe(&**authorizer, request, ApiBody::Bytes(&[]))?;
+    let checked = authorizer.check(&described, request.headers())?;
+    if rules.covers_body() && !is_short(*rules, request.body()) {
+        let fault = match request.body().size_hint().exact() {
+            Some(_) => AuthorizeFault::BodyTooLong { limit: rules.longest_body() },
             None => AuthorizeFault::BodyUnread,
         };
         return Err(authorizer.unauthorizable(fault));
@@ -193,57 +227,58 @@ where
 }
 
 /// Whether the body is known to be no longer than the limit.
-fn is_short(authorizer: &dyn Authorize, body: &impl Body) -> bool {
-    let limit = u64::try_from(authorizer.longest_body()).unwrap_or(u64::MAX);
+fn is_short(rules: AuthorizeRules, body: &impl Body) -> bool {
+    let limit = u64::try_from(rules.longest_body()).unwrap_or(u64::MAX);
     body.size_hint().exact().is_some_and(|size| size <= limit)
 }
 
 /// Reads the body where it is to be signed or kept, and is not too long for that.
-fn poll_body<B>(authorizer: &dyn Authorize, method: &Method, body: &mut Peeked<B>, context: &mut Context<'_>) -> Poll<()>
+#[inline]
+fn poll_body<B>(rules: AuthorizeRules, request: &mut Request<Peeked<B>>, context: &mut Context<'_>) -> Poll<()>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let is_wanted = authorizer.covers_body() || authorizer.may_resend(method);
-    if is_wanted && is_short(authorizer, body) {
-        return body.poll_read(context, authorizer.longest_body());
+    let is_wanted = rules.covers_body() || rules.may_resend(request.method());
+    if is_wanted && is_short(rules, request.body()) {
+        return request.body_mut().poll_read(context, rules.longest_body());
     }
     Poll::Ready(())
 }
 
-/// A body that was read to its end, with its trailers.
-type Whole = (Bytes, Option<Box<HeaderMap>>);
-
-/// The body, if all of it was read; what kept it from being read, if a signature covers it.
-fn whole<B>(authorizer: &dyn Authorize, body: &mut Peeked<B>) -> Result<Option<Whole>, BoxError>
+/// The body, if all of it was read; why it was not, if a signature covers it.
+#[inline]
+fn whole<S, B>(shared: &Shared<S>, request: &mut Request<Peeked<B>>) -> Result<Option<Whole>, BoxError>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
-    let whole = body.to_whole();
-    if whole.is_none() && authorizer.covers_body() {
+    let whole = request.body().to_whole();
+    if whole.is_none() && shared.rules.covers_body() {
+        check(shared, request)?;
         // It was not longer than it said, so reading it failed.
-        if let Some(error) = body.take_error() {
+        if let Some(error) = request.body_mut().take_error() {
             return Err(error.into());
         }
     }
     Ok(whole)
 }
 
-#[inline]
-fn copy_of(authorizer: &dyn Authorize, parts: &request::Parts, whole: Option<&Whole>, token: Option<&Token>) -> Option<Copy> {
-    let (data, trailers) = whole.filter(|_| token.is_some() && authorizer.may_resend(&parts.method))?;
-    Some(Copy { parts: parts.clone(), data: data.clone(), trailers: trailers.clone() })
-}
-
 fn api_body(whole: Option<&Whole>) -> ApiBody<'_> {
     whole.map_or(ApiBody::Stream, |(data, _)| ApiBody::Bytes(data))
 }
 
-/// What of a request matters for authorising it, without its body.
+/// A copy, if the request may be sent again.
+#[inline]
+fn copy_of<B>(rules: AuthorizeRules, request: &Request<B>, whole: Option<&Whole>) -> Option<Box<Copy>> {
+    let whole = whole.filter(|_| rules.may_resend(request.method()))?;
+    Some(Box::new(Copy::of(request, whole)))
+}
+
+/// What of a request matters for authorising it, beside its headers.
 #[inline(always)]
-fn describe<'a>(authorizer: &dyn Authorize, method: &'a Method, uri: &'a Uri) -> Result<ApiRequest<'a>, Error> {
-    match Target::of_uri(uri) {
-        Ok(target) => Ok(ApiRequest::new(method, target, ApiBody::Bytes(&[]))),
+fn describe<'a, B>(authorizer: &dyn Authorize, request: &'a Request<B>, body: ApiBody<'a>) -> Result<ApiRequest<'a>, Error> {
+    match Target::of_uri(request.uri()) {
+        Ok(target) => Ok(ApiRequest::new(request.method(), target, body)),
         Err(fault) => Err(authorizer.unauthorizable(fault)),
     }
 }
@@ -251,8 +286,7 @@ fn describe<'a>(authorizer: &dyn Authorize, method: &'a Method, uri: &'a Uri) ->
 /// The rest of a call that has to wait for its body or its token.
 async fn wait<S, B, R>(
     checked: Checked,
-    mut parts: request::Parts,
-    mut body: Peeked<B>,
+    mut request: Request<Peeked<B>>,
     mut ready: S,
     shared: Arc<Shared<S>>,
 ) -> Result<Response<Peeked<R>>, BoxError>
@@ -263,14 +297,16 @@ where
     B::Error: Into<BoxError>,
     R: Body<Data = Bytes> + Unpin,
 {
-    let authorizer = &*shared.authorizer;
-    poll_fn(|context| poll_body(authorizer, &parts.method, &mut body, context)).await;
-    let token = authorizer.token(takes(&parts.extensions)).await?;
-    let whole = whole(authorizer, &mut body)?;
-    let copy = copy_of(authorizer, &parts, whole.as_ref(), token.as_ref());
-    let request = describe(authorizer, &parts.method, &parts.uri)?.with_body(api_body(whole.as_ref()));
-    authorizer.attach_checked(checked, &request, token.as_ref(), &mut parts.headers)?;
-    let response = ready.call(Request::from_parts(parts, body)).await.map_err(Into::into)?;
+    let Shared { authorizer, rules, .. } = &*shared;
+    poll_fn(|context| poll_body(*rules, &mut request, context)).await;
+    let whole = whole(&shared, &mut request)?;
+    let token = authorizer.token(takes(request.extensions())).await?;
+    let copy = copy_of(*rules, &request, whole.as_ref());
+    let mut headers = std::mem::take(request.headers_mut());
+    let described = describe(&**authorizer, &request, api_body(whole.as_ref()))?;
+    authorizer.attach_checked(checked, &described, token.as_ref(), &mut headers)?;
+    *request.headers_mut() = headers;
+    let response = ready.call(request).await.map_err(Into::into)?;
     let sent = Sent { token, copy, shared };
     match sent.refused_at_once(&response) {
         Some(false) => Ok(response.map(Peeked::unread)),
@@ -281,20 +317,21 @@ where
 impl<S> Sent<S> {
     /// Whether the answer refuses the token, if that can be told without its body.
     fn refused_at_once<R>(&self, answer: &Response<R>) -> Option<bool> {
-        let authorizer = &*self.shared.authorizer;
-        match &self.token {
-            None => Some(false),
-            Some(_) if authorizer.wants_body_of(answer.status()) => None,
-            Some(_) => Some(authorizer.is_refused(&ApiAnswer::new(answer.status(), answer.headers(), &[]))),
+        let Shared { authorizer, rules, .. } = &*self.shared;
+        let status = answer.status();
+        if self.token.is_none() || !rules.may_refuse(status) {
+            return Some(false);
         }
+        (!rules.wants_body_of(status)).then(|| authorizer.is_refused(&ApiAnswer::new(status, answer.headers(), &[])))
     }
 }
 
 /// The answer with as much of its body read as it takes to tell, and whether it refuses the token.
-async fn read<R: Body<Data = Bytes> + Unpin>(authorizer: &dyn Authorize, answer: Response<R>) -> (Response<Peeked<R>>, bool) {
+async fn read<S, R: Body<Data = Bytes> + Unpin>(shared: &Shared<S>, answer: Response<R>) -> (Response<Peeked<R>>, bool) {
+    let Shared { authorizer, rules, .. } = shared;
     let mut answer = answer.map(Peeked::unread);
     let mut was_read = true;
-    if authorizer.wants_body_of(answer.status()) {
+    if rules.wants_body_of(answer.status()) {
         // A byte less than "more than": a service may stop there without an end.
         was_read = answer.body_mut().look(ANSWER_BYTES - 1, || authorizer.patience()).await;
     }
@@ -313,23 +350,25 @@ where
 {
     let Sent { token, copy, shared } = sent;
     let authorizer = &*shared.authorizer;
-    let (mut first, is_refused) = read(authorizer, answer).await;
+    let (mut first, is_refused) = read(&shared, answer).await;
     let Some(refused) = token.filter(|_| is_refused) else { return Ok(first) };
     authorizer.invalidate(&refused);
-    let Some(Copy { mut parts, data, trailers }) = copy else { return Ok(first) };
+    let Some(copy) = copy else { return Ok(first) };
+    let (whole, mut request) = copy.into_request();
     // So that its connection is free for the second try.
     first.body_mut().look(KEPT_BYTES, || authorizer.patience()).await;
     // Before there is a token and a time in the request: this may wait.
     let mut service = shared.spare.lock().unwrap_or_else(PoisonError::into_inner).clone();
     poll_fn(|context| service.poll_ready(context)).await.map_err(Into::into)?;
-    let takes = takes(&parts.extensions);
-    let request = describe(authorizer, &parts.method, &parts.uri)?.with_body(ApiBody::Bytes(&data));
-    let why = first.extensions_mut();
-    if !authorize_again(authorizer, &refused, takes, &request, &mut parts.headers, why).await {
+    let mut headers = std::mem::take(request.headers_mut());
+    let described = describe(authorizer, &request, api_body(Some(&whole)))?;
+    let (takes, why) = (takes(request.extensions()), first.extensions_mut());
+    if !authorize_again(authorizer, &refused, takes, &described, &mut headers, why).await {
         return Ok(first);
     }
-    let second = service.call(Request::from_parts(parts, Peeked::whole(data, trailers))).await.map_err(Into::into)?;
-    let (second, is_refused) = read(authorizer, second).await;
+    *request.headers_mut() = headers;
+    let second = service.call(request).await.map_err(Into::into)?;
+    let (second, is_refused) = read(&shared, second).await;
     Ok(if is_refused { first } else { second })
 }
 
@@ -367,6 +406,7 @@ where
     S::Error: Into<BoxError>,
     S::Future: Send + 'static,
     B: Body<Data = Bytes> + Unpin + Send + 'static,
+    B::Error: Send,
     R: Body<Data = Bytes> + Unpin + Send + 'static,
     R::Error: Send,
 {

@@ -30,13 +30,6 @@ impl<'a> ApiRequest<'a> {
     pub fn new(method: &'a Method, target: Target<'a>, body: ApiBody<'a>) -> Self {
         Self { method, target, body }
     }
-
-    /// The same with another body.
-    #[inline]
-    #[must_use]
-    pub fn with_body(self, body: ApiBody<'a>) -> Self {
-        Self { body, ..self }
-    }
 }
 
 /// The clock, read once: at the first question, and never again, so that all that is said of one request is said at one time.
@@ -152,7 +145,7 @@ pub trait AuthScheme: Send + Sync + 'static {
     /// Every header that [`apply`](Self::apply) may set. A request that has one of them already is an error.
     fn headers(&self) -> &[HeaderName];
 
-    /// Whether what is added covers the body, which then must be at hand as bytes.
+    /// Whether what is added covers the body, which then must be at hand as bytes. Always the same.
     fn covers_body(&self) -> bool {
         false
     }
@@ -174,7 +167,7 @@ pub trait AuthScheme: Send + Sync + 'static {
         headers: &mut HeaderMap,
     ) -> Result<(), AuthorizeFault>;
 
-    /// Whether the codes of this service stand in the body of an answer.
+    /// Whether the codes of this service stand in the body of an answer. Always the same.
     fn has_codes_in_body(&self) -> bool {
         false
     }

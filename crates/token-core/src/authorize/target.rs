@@ -3,8 +3,9 @@
 use std::fmt;
 use std::net::Ipv6Addr;
 
+use http::header::{self, HeaderName};
 use http::uri::{Authority, Scheme};
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, Uri};
 
 use super::fault::AuthorizeFault;
 use crate::url::{BaseUrl, port_of};
@@ -174,13 +175,16 @@ impl<'a> Target<'a> {
 
     /// Whether the `Host` header, if there is one, says the same as the URL: a server goes by the header, whatever the connection was made to.
     pub(super) fn agrees_with_host_header(&self, headers: &HeaderMap) -> bool {
-        let Some(value) = headers.get(header::HOST) else { return true };
-        let is_single = headers.get_all(header::HOST).iter().nth(1).is_none();
+        if !has(headers, &header::HOST) {
+            return true;
+        }
+        let mut values = headers.get_all(header::HOST).iter();
+        let (Some(value), None) = (values.next(), values.next()) else { return false };
         let authority = value.to_str().ok().and_then(|text| text.parse::<Authority>().ok());
         let Some(authority) = authority.filter(|authority| !authority.as_str().contains('@')) else { return false };
         let said = Place::Authority(&authority).host_and_port(self.is_https);
         let meant = self.place.host_and_port(self.is_https);
-        is_single && said.zip(meant).is_some_and(|(said, meant)| said.1 == meant.1 && said.0.eq_ignore_ascii_case(meant.0))
+        said.zip(meant).is_some_and(|(said, meant)| said.1 == meant.1 && said.0.eq_ignore_ascii_case(meant.0))
     }
 }
 
@@ -209,6 +213,12 @@ fn write_origin(formatter: &mut fmt::Formatter<'_>, is_https: bool, host: &str, 
     } else {
         write!(formatter, "{scheme}://{host}:{port}")
     }
+}
+
+/// Whether there is a header of this name. The names are compared one by one: to hash one takes as long as to compare ten.
+#[inline]
+pub(super) fn has(headers: &HeaderMap, name: &HeaderName) -> bool {
+    headers.keys().any(|key| key == name)
 }
 
 #[inline]

@@ -138,9 +138,9 @@ fn where_no_token_is_used_none_is_refused() {
     for authorizer in [build().build().unwrap(), with_a_rule] {
         for status in [200, 400, 401, 403] {
             assert!(!code_refused(&authorizer, status, "token"), "{status}");
-            assert!(!authorizer.wants_body_of(StatusCode::from_u16(status).unwrap()), "{status}");
+            assert!(!authorizer.rules().wants_body_of(StatusCode::from_u16(status).unwrap()), "{status}");
         }
-        assert!(!authorizer.may_resend(&Method::GET));
+        assert!(!authorizer.rules().may_resend(&Method::GET));
     }
 }
 
@@ -166,7 +166,26 @@ fn a_body_is_wanted_where_a_code_may_stand_in_it() {
         let [quiet, reading] = &bearers;
         let [coded, coded_reading] = &coded;
         let authorizers: [&dyn Authorize; 4] = [quiet, coded, reading, coded_reading];
-        assert_eq!(authorizers.map(|authorizer| authorizer.wants_body_of(status)), wanted, "{status}");
+        assert_eq!(authorizers.map(|authorizer| authorizer.rules().wants_body_of(status)), wanted, "{status}");
+    }
+}
+
+#[test]
+fn an_answer_is_looked_at_where_it_may_refuse_the_token() {
+    let clock = Arc::default();
+    let build = || bearer(&clock, Service::new(&clock, numbered));
+    let quiet = build().build().unwrap();
+    let reading = build().read_codes(true).build().unwrap();
+    let with_a_rule = build().refused_when(|_| true).build().unwrap();
+    let without = Authorizer::without_token(Coded).origin(API).read_codes(true).refused_when(|_| true).build().unwrap();
+    let authorizers: [(&dyn Authorize, _); 4] =
+        [(&quiet, [401].as_slice()), (&reading, &[200, 400, 401, 500]), (&with_a_rule, &[200, 400, 401, 500]), (&without, &[])];
+    for (authorizer, looked_at) in authorizers {
+        for status in [200, 400, 401, 500] {
+            let may = authorizer.rules().may_refuse(StatusCode::from_u16(status).unwrap());
+            assert_eq!(may, looked_at.contains(&status), "{status}");
+            assert_eq!(bearer_refused(authorizer, status, Some(NO_TOKEN)), may, "{status}");
+        }
     }
 }
 
@@ -186,7 +205,7 @@ fn a_request_is_sent_again_as_the_program_says() {
     ];
     let policies = [ResendPolicy::AnyMethod, ResendPolicy::Idempotent, ResendPolicy::Never];
     for (method, may) in cases {
-        assert_eq!(policies.map(|policy| build(policy).may_resend(&method)), may, "{method}");
+        assert_eq!(policies.map(|policy| build(policy).rules().may_resend(&method)), may, "{method}");
     }
 }
 

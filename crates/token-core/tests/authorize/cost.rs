@@ -22,19 +22,20 @@ async fn a_token_at_hand_is_attached_without_an_allocation_of_ours() {
     // What is made once, as a first look at the clock.
     let token = authorizer.try_token(None).unwrap().unwrap();
 
-    let mut counts = [0; 4];
-    let mut roomy = HeaderMap::with_capacity(8);
+    let mut counts = [0; 5];
+    let [mut roomy, mut tried] = [(); 2].map(|()| HeaderMap::with_capacity(8));
     let mut empty = HeaderMap::new();
     let mut plain = HeaderMap::new();
-    let [through_dyn, through_authorizer, attached, attached_to_an_empty_map] = &mut counts;
+    let [through_dyn, through_authorizer, at_once, attached, attached_to_an_empty_map] = &mut counts;
     *through_dyn = measure(|| drop(tokens.try_token().unwrap())).count_total;
     *through_authorizer = measure(|| drop(authorizer.try_token(None).unwrap())).count_total;
+    *at_once = measure(|| drop(authorizer.try_authorize(&request, None, &mut tried).unwrap())).count_total;
     *attached = measure(|| authorizer.attach(&request, Some(&token), &mut roomy).unwrap()).count_total;
     *attached_to_an_empty_map = measure(|| authorizer.attach(&request, Some(&token), &mut empty).unwrap()).count_total;
     let growth = measure(|| drop(plain.insert(header::AUTHORIZATION, HeaderValue::from_static("x")))).count_total;
     assert!(growth > 0, "the allocations are counted");
-    assert_eq!(counts, [0, 0, 0, growth]);
-    assert!(roomy.contains_key(header::AUTHORIZATION) && empty == roomy);
+    assert_eq!(counts, [0, 0, 0, 0, growth]);
+    assert!(roomy.contains_key(header::AUTHORIZATION) && empty == roomy && tried == roomy);
 }
 
 #[tokio::test]

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use token_core::{Authorize, Error, ErrorKind, Expiry, Remedy, TokenProvider};
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Method, Uri};
+use token_core::{
+    ApiBody, ApiRequest, Authorize, AuthorizeFault, Error, ErrorKind, Expiry, Remedy, Target, TokenProvider, Tried,
+};
 use token_testkit::ManualClock;
 
-use crate::world::{Service, at_once, bearer, header, numbered, settle};
+use crate::world::{API, MINUTE, Service, at_once, bearer, fault, header, headers, numbered, settle};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -118,4 +122,35 @@ async fn a_token_at_hand_comes_without_waiting() {
     settle().await;
     assert!(matches!(cached.try_token(None), Some(Some(_))));
     assert_eq!(service.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_request_is_authorised_at_once_if_its_token_is_at_hand() {
+    let clock = Arc::default();
+    let service = Service::new(&clock, numbered);
+    let authorizer = bearer(&clock, service.cached()).build().unwrap();
+    let (api, elsewhere) = (Uri::from_static(API), Uri::from_static("https://elsewhere.example"));
+    let request = |uri| ApiRequest::new(&Method::GET, Target::of_uri(uri).unwrap(), ApiBody::Bytes(b""));
+    let before = headers(&[("accept", "text/plain")]);
+    let mut all = before.clone();
+
+    let Tried::Waits(checked) = authorizer.try_authorize(&request(&api), None, &mut all).unwrap() else { panic!() };
+    assert_eq!(all, before);
+    let token = authorizer.token(None).await.unwrap();
+    authorizer.attach_checked(checked, &request(&api), token.as_ref(), &mut all).unwrap();
+    assert_eq!((&all["authorization"], all.len()), (&HeaderValue::from_static("Bearer token-1"), 2));
+
+    // A header of the caller, and another origin, are faults whether there is a token or not.
+    let error = authorizer.try_authorize(&request(&api), None, &mut all).unwrap_err();
+    assert_eq!(fault(&error), Some(&AuthorizeFault::HeaderSet { name: AUTHORIZATION }));
+    let mut all = before.clone();
+    let error = authorizer.try_authorize(&request(&elsewhere), None, &mut all).unwrap_err();
+    assert!(matches!(fault(&error), Some(AuthorizeFault::OtherOrigin { .. })));
+    assert_eq!(all, before);
+
+    let Tried::Authorized(Some(token)) = authorizer.try_authorize(&request(&api), None, &mut all).unwrap() else { panic!() };
+    assert_eq!((&all["authorization"], token.authorization()), (token.authorization(), &all["authorization"]));
+    let mut all = before.clone();
+    let tried = authorizer.try_authorize(&request(&api), Some(16 * MINUTE), &mut all).unwrap();
+    assert!(matches!(tried, Tried::Waits(_)) && all == before, "no token lives so long");
 }

@@ -61,7 +61,7 @@ async fn a_signature_covers_a_body_that_is_at_hand_and_not_too_long() {
     let service = Service::new(&clock, numbered);
     let builder = Authorizer::with_scheme(Arc::clone(&service), Signed).origin(API).clock(Arc::clone(&clock) as _);
     let authorizer = builder.longest_body(4).build().unwrap();
-    assert!(authorizer.covers_body() && authorizer.longest_body() == 4);
+    assert!(authorizer.rules().covers_body() && authorizer.rules().longest_body() == 4);
     let too_long = AuthorizeFault::BodyTooLong { limit: 4 };
     let set = |name| AuthorizeFault::HeaderSet { name };
     let cases = [
@@ -114,7 +114,7 @@ async fn without_tokens_a_request_is_signed_and_nothing_is_refused_or_sent_again
     assert_eq!(all, headers(&[("x-signature", "4 of 1795392000")]));
     let none = HeaderMap::new();
     let answer = ApiAnswer::new(StatusCode::UNAUTHORIZED, &none, b"");
-    assert!(!authorizer.is_refused(&answer) && !authorizer.may_resend(&Method::GET));
+    assert!(!authorizer.is_refused(&answer) && !authorizer.rules().may_resend(&Method::GET));
     let other = Uri::from_static("https://evil.example");
     assert!(authorizer.guard(Target::of_uri(&other), &all).is_err(), "a signature is for an allowed origin alone");
 }

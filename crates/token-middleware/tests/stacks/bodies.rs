@@ -171,7 +171,7 @@ async fn a_body_is_signed_and_sent_as_the_table_says() {
         (
             "far longer than it says",
             || Frames::of(Some(2), &["12345678901", "12345678901", "x"]),
-            unread(),
+            too_long(),
             Once("1234567890112345678901x"),
         ),
         ("with trailers", || Frames::of(Some(5), &["12345"]).with_trailers(), Twice("12345"), Twice("12345")),

@@ -1,5 +1,6 @@
 //! What an answer that refuses a token leads to, and that no answer is changed by the look at it.
 
+use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,8 +8,8 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::response::IntoResponse as _;
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode};
-use http_body::Frame;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Channel, Empty, Full};
 use token_core::{Authorize, ErrorKind, Remedy, ResendPolicy};
 use token_middleware::{Peeked, TokenLayer, TokenMiddleware};
@@ -515,6 +516,72 @@ async fn a_crowd_whose_token_is_refused_asks_for_one_new_token() {
             }
             assert_eq!((requests.load(Ordering::SeqCst), world.asked()), (2 * CROWD, 2), "{stack:?}, {takes_new}");
             serving.abort();
+        }
+    }
+}
+
+/// Made by the program for a layer of its own.
+#[derive(Clone, Debug, PartialEq)]
+struct Mark(u8);
+
+/// A request as the service below gets it.
+async fn taken<B: Body<Data = Bytes, Error: Debug>>(request: http::Request<B>) -> (HeaderValue, String) {
+    let (mut parts, body) = request.into_parts();
+    let authorization = parts.headers.remove("authorization").unwrap();
+    let body = body.collect().await.unwrap();
+    let trailers = body.trailers().cloned();
+    let mark = parts.extensions.get::<Mark>();
+    (authorization, format!("{parts:?} {mark:?} {:?} {trailers:?}", body.to_bytes()))
+}
+
+#[tokio::test]
+async fn the_second_try_is_the_first_one_again_but_for_its_token() {
+    for is_at_hand in [false, true] {
+        let world = World::new();
+        let authorizer = world.bearer("https://api.example").build().unwrap();
+        if is_at_hand {
+            authorizer.token(None).await.unwrap();
+        }
+        let taken_so_far = Arc::new(Mutex::new(Vec::new()));
+        let below = {
+            let taken_so_far = Arc::clone(&taken_so_far);
+            tower::service_fn(move |request| {
+                let taken_so_far = Arc::clone(&taken_so_far);
+                async move {
+                    let request = taken(request).await;
+                    let mut all = taken_so_far.lock().unwrap();
+                    all.push(request);
+                    let status = if all.len() == 1 { 401 } else { 200 };
+                    Ok::<_, BoxError>(Response::builder().status(status).body(Empty::<Bytes>::new()).unwrap())
+                }
+            })
+        };
+        let mut trailers = HeaderMap::new();
+        trailers.append("x-sum", HeaderValue::from_static("1"));
+        trailers.append("x-sum", HeaderValue::from_static("2"));
+        let body = Full::new(Bytes::from_static(b"some bytes")).with_trailers(std::future::ready(Some(Ok(trailers))));
+        let request = http::Request::builder()
+            .method("MINE")
+            .uri("https://api.example/a%2Fb?c=d")
+            .version(http::Version::HTTP_2)
+            .header("accept", "text/plain")
+            .header("x-mine", "1")
+            .header("accept", "text/html")
+            .header("x-mine", "2")
+            .extension(Mark(7))
+            .body(body)
+            .unwrap();
+        let answer = TokenLayer::new(authorizer).layer(below).oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let taken = taken_so_far.lock().unwrap();
+        let [(first_token, first), (second_token, second)] = &taken[..] else { panic!("{taken:?}") };
+        assert_eq!(
+            (first_token, second_token),
+            (&"Bearer token-test-1".parse().unwrap(), &"Bearer token-test-2".parse().unwrap())
+        );
+        assert_eq!(first, second);
+        for part in ["MINE", "/a%2Fb?c=d", "HTTP/2.0", "text/plain", "text/html", "Mark(7)", "some bytes", "x-sum"] {
+            assert!(first.contains(part), "{first}");
         }
     }
 }
