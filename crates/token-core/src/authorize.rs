@@ -131,14 +131,18 @@ impl<P: TokenProvider + 'static, S: AuthScheme> Authorizer<P, S> {
     ///
     /// [`ErrorKind::Unauthorizable`], with an [`AuthorizeFault`] as its cause, or what kept the provider from giving a token in time. Do not send the request.
     pub async fn authorize(&self, request: &ApiRequest<'_>, headers: &mut HeaderMap) -> Result<Option<Token>, Error> {
-        match self.try_authorize(request, None, headers)? {
-            Tried::Authorized(token) => Ok(token),
-            Tried::Waits(checked) => {
-                let token = self.token(None).await?;
-                self.attach_checked(checked, request, token.as_ref(), headers)?;
-                Ok(token)
-            }
-        }
+        let checked = self.check(request, headers)?;
+        let token = self.token(None).await?;
+        self.attach_checked(checked, request, token.as_ref(), headers)?;
+        Ok(token)
+    }
+
+    /// The token for a request that takes as long as `takes` says (`None`: as the authoriser was told), if there is one at hand. The inner `None`: none is used.
+    #[must_use]
+    pub fn try_token(&self, takes: Option<Duration>) -> Option<Option<Token>> {
+        let Some(tokens) = &self.shared.tokens else { return Some(None) };
+        let token = tokens.try_token()?;
+        self.shared.long_enough(token, takes.unwrap_or(self.shared.options.takes)).map(Some)
     }
 }
 
@@ -219,17 +223,14 @@ pub trait Authorize: Send + Sync + sealed::Sealed {
     /// [`ErrorKind::Unauthorizable`].
     fn check(&self, request: &ApiRequest<'_>, headers: &HeaderMap) -> Result<Checked, Error>;
 
-    /// [`check`](Self::check), [`try_token`](Self::try_token) and [`attach`](Self::attach) in one, as most requests find a token.
+    /// Checks `request`, and adds to `headers` what the service wants if there is a token at hand, as there is for most requests: one that lives as long as `takes` says (`None`: as the authoriser was told).
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unauthorizable`]: do not send the request.
+    /// [`ErrorKind::Unauthorizable`]: do not send the request. What is in `headers` then does not matter.
     fn try_authorize(&self, request: &ApiRequest<'_>, takes: Option<Duration>, headers: &mut HeaderMap) -> Result<Tried, Error>;
 
-    /// The token for a request that takes as long as `takes` says (`None`: as the authoriser was told), if there is one at hand. The inner `None`: none is used.
-    fn try_token(&self, takes: Option<Duration>) -> Option<Option<Token>>;
-
-    /// As [`try_token`](Self::try_token), and waits for it as long as a request may wait.
+    /// The token for a request that takes as long as `takes` says (`None`: as the authoriser was told): the one at hand, or another that is waited for as long as a request may wait. `None` if none is used.
     ///
     /// # Errors
     ///
@@ -243,7 +244,7 @@ pub trait Authorize: Send + Sync + sealed::Sealed {
     /// [`ErrorKind::Unauthorizable`]: do not send the request.
     fn attach(&self, request: &ApiRequest<'_>, token: Option<&Token>, headers: &mut HeaderMap) -> Result<(), Error>;
 
-    /// As [`attach`](Self::attach), of a request that passed the check a moment ago and is the same but for its body, which was not read then. Where it goes is looked at once more.
+    /// As [`attach`](Self::attach), of a request that passed the check a moment ago and is the same but for its body, which may not have been read then. Where it goes is looked at once more.
     ///
     /// # Errors
     ///
@@ -256,13 +257,14 @@ pub trait Authorize: Send + Sync + sealed::Sealed {
         headers: &mut HeaderMap,
     ) -> Result<(), Error>;
 
-    /// What it does with requests and answers, as far as none of them is needed to tell.
+    /// What it does with requests and answers, by rules that stay the same.
     fn rules(&self) -> AuthorizeRules;
 
     /// Whether the service says by this answer that it refuses the token.
     ///
     /// A 401 does (RFC 9110 section 15.5.2), unless it names a code that the service documents for something else, or was cut off before one.
     /// Another status does only where [`AuthorizerBuilder::read_codes`] asked for it, and by a documented code alone.
+    /// Where [`AuthorizerBuilder::refused_when`] gave a rule, that rule alone tells, whatever the status.
     fn is_refused(&self, answer: &ApiAnswer<'_>) -> bool;
 
     /// Tells the provider that the API refused `token`.
@@ -285,11 +287,11 @@ pub trait Authorize: Send + Sync + sealed::Sealed {
     /// Ends when a look into the body of an answer has lasted long enough: as long as a request waits for its token.
     fn patience(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 
-    /// The error of a request whose target cannot be told.
+    /// The error of a request that is not sent because of `fault`.
     fn unauthorizable(&self, fault: AuthorizeFault) -> Error;
 }
 
-/// What an [`Authorizer`] does with requests and answers: a layer asks for it once, with [`Authorize::rules`], and not at each of them.
+/// What an [`Authorizer`] does with requests and answers. It stays the same, so a layer asks for it once: [`Authorize::rules`].
 #[derive(Clone, Copy, Debug)]
 pub struct AuthorizeRules {
     has_tokens: bool,
@@ -380,12 +382,6 @@ impl<P: TokenProvider + 'static, S: AuthScheme> Authorize for Authorizer<P, S> {
         Ok(Tried::Authorized(token))
     }
 
-    fn try_token(&self, takes: Option<Duration>) -> Option<Option<Token>> {
-        let Some(tokens) = &self.shared.tokens else { return Some(None) };
-        let token = tokens.try_token()?;
-        self.shared.long_enough(token, takes.unwrap_or(self.shared.options.takes)).map(Some)
-    }
-
     async fn token(&self, takes: Option<Duration>) -> Result<Option<Token>, Error> {
         if let Some(token) = self.try_token(takes) {
             return Ok(token);
@@ -445,6 +441,7 @@ impl<P: TokenProvider + 'static, S: AuthScheme> Authorize for Authorizer<P, S> {
                 // The code that is not there may have said something else.
                 None => !answer.is_cut_off,
             },
+            // Codes are read, or it would be no such status.
             _ => shared.scheme.error_kind(answer) == Some(ErrorKind::TokenRefused),
         }
     }

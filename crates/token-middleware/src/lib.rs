@@ -11,7 +11,7 @@
 //!
 //! # What happens to a request
 //!
-//! 1. It is checked: it goes to an origin of the authoriser, and has no `Authorization` of its own. Else it is an error, and is not sent.
+//! 1. It is checked before it waits for anything: it goes to an origin of the authoriser, and has no `Authorization` of its own. Else it is an error, and is not sent.
 //! 2. It waits for a token, no longer than the authoriser's `patience`. One at hand is taken at once.
 //! 3. What the service wants is added, by one reading of the clock, and the request is sent.
 //! 4. If the answer says that the token is refused, that very token is dropped, and the request is sent once more with a new one, signed anew.

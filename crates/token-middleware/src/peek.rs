@@ -113,10 +113,20 @@ impl<B: Body> Peeked<B> {
         Self { data: (!data.is_empty()).then_some(data), trailers, error: None, rest: None }
     }
 
-    /// The whole body, if it has been read to its end and without an error.
+    /// Whether something of it was read.
+    #[cfg(feature = "tower")]
+    pub(crate) fn has_begun(&self) -> bool {
+        self.data.is_some() || self.rest.is_none()
+    }
+
+    /// Whether it has been read to its end, and without an error.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.rest.is_none() && self.error.is_none()
+    }
+
+    /// The whole body, if it has been read so far.
     pub(crate) fn to_whole(&self) -> Option<(Bytes, Option<Box<HeaderMap>>)> {
-        let is_whole = self.rest.is_none() && self.error.is_none();
-        is_whole.then(|| (self.data.clone().unwrap_or_default(), self.trailers.clone()))
+        self.is_whole().then(|| (self.data.clone().unwrap_or_default(), self.trailers.clone()))
     }
 
     /// Why the body could not be read on.

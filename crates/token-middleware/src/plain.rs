@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{Request, Response};
-use token_core::{ApiAnswer, ApiBody, ApiRequest, Authorize, Error, Target};
+use token_core::{ApiAnswer, ApiBody, ApiRequest, Authorize, AuthorizeRules, Error, Target};
 
 use crate::attempt::{authorize, authorize_again, takes};
 
@@ -50,7 +50,7 @@ where
     let token = authorize(authorizer, &described, takes, &mut parts.headers).await?;
     let mut first = send(Request::from_parts(parts, body.clone())).await.map_err(SendError::Send)?;
 
-    let Some(token) = token.filter(|_| is_refused(authorizer, &first)) else { return Ok(first) };
+    let Some(token) = token.filter(|_| is_refused(authorizer, rules, &first)) else { return Ok(first) };
     authorizer.invalidate(&token);
     let Some(mut parts) = copy else { return Ok(first) };
     let why = first.extensions_mut();
@@ -58,11 +58,11 @@ where
         return Ok(first);
     }
     let second = send(Request::from_parts(parts, body.clone())).await.map_err(SendError::Send)?;
-    Ok(if is_refused(authorizer, &second) { first } else { second })
+    Ok(if is_refused(authorizer, rules, &second) { first } else { second })
 }
 
-fn is_refused<B: AsRef<[u8]>>(authorizer: &dyn Authorize, answer: &Response<B>) -> bool {
-    let body = if authorizer.rules().wants_body_of(answer.status()) { answer.body().as_ref() } else { &[] };
+fn is_refused<B: AsRef<[u8]>>(authorizer: &dyn Authorize, rules: AuthorizeRules, answer: &Response<B>) -> bool {
+    let body = if rules.wants_body_of(answer.status()) { answer.body().as_ref() } else { &[] };
     authorizer.is_refused(&ApiAnswer::new(answer.status(), answer.headers(), body))
 }
 

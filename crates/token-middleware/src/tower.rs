@@ -152,36 +152,35 @@ struct Copy {
     /// As a list, which takes an allocation less than a map.
     headers: Vec<(HeaderName, HeaderValue)>,
     extensions: Extensions,
-    whole: Whole,
+    data: Bytes,
+    trailers: Option<Box<HeaderMap>>,
 }
 
 impl Copy {
-    fn of<B>(request: &Request<B>, whole: &Whole) -> Self {
-        Self {
+    /// `None` if the body was not read to its end.
+    fn of<B: Body>(request: &Request<Peeked<B>>) -> Option<Self> {
+        let (data, trailers) = request.body().to_whole()?;
+        Some(Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
             version: request.version(),
             headers: request.headers().iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             extensions: request.extensions().clone(),
-            whole: whole.clone(),
-        }
+            data,
+            trailers,
+        })
     }
 
-    /// The request again, and its body.
-    fn into_request<B: Body>(self) -> (Whole, Request<Peeked<B>>) {
-        let (data, trailers) = self.whole.clone();
-        let mut request = Request::new(Peeked::whole(data, trailers));
+    fn into_request<B: Body>(self) -> Request<Peeked<B>> {
+        let mut request = Request::new(Peeked::whole(self.data, self.trailers));
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri;
         *request.version_mut() = self.version;
         *request.headers_mut() = self.headers.into_iter().collect();
         *request.extensions_mut() = self.extensions;
-        (self.whole, request)
+        request
     }
 }
-
-/// A body that was read to its end, with its trailers.
-type Whole = (Bytes, Option<Box<HeaderMap>>);
 
 /// Goes as far as it can be gone without waiting. The request is left in its place, as moving it costs as much as all the rest.
 #[inline(always)]
@@ -195,10 +194,9 @@ where
     if poll_body(*rules, request, &mut Context::from_waker(Waker::noop())).is_pending() {
         return Ok(Begun::Waiting(check(shared, request)?));
     }
-    let whole = whole(shared, request)?;
-    let copy = copy_of(*rules, request, whole.as_ref());
+    let copy = copy_of(shared, request)?;
     let mut headers = std::mem::take(request.headers_mut());
-    let described = describe(&**authorizer, request, api_body(whole.as_ref()))?;
+    let described = describe(&**authorizer, request)?;
     let tried = authorizer.try_authorize(&described, takes(request.extensions()), &mut headers)?;
     *request.headers_mut() = headers;
     Ok(match tried {
@@ -214,7 +212,8 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     let Shared { authorizer, rules, .. } = shared;
-    let described = describe(&**authorizer, request, ApiBody::Bytes(&[]))?;
+    let mut described = describe(&**authorizer, request)?;
+    described.body = ApiBody::Bytes(&[]);
     let checked = authorizer.check(&described, request.headers())?;
     if rules.covers_body() && !is_short(*rules, request.body()) {
         let fault = match request.body().size_hint().exact() {
@@ -226,8 +225,14 @@ where
     Ok(checked)
 }
 
-/// Whether the body is known to be no longer than the limit.
-fn is_short(rules: AuthorizeRules, body: &impl Body) -> bool {
+/// Whether the body is no longer than the limit, as far as is known. What it says of its length is taken before it is read, as some bodies go on saying it.
+fn is_short<B>(rules: AuthorizeRules, body: &Peeked<B>) -> bool
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    if body.has_begun() {
+        return body.read().len() <= rules.longest_body();
+    }
     let limit = u64::try_from(rules.longest_body()).unwrap_or(u64::MAX);
     body.size_hint().exact().is_some_and(|size| size <= limit)
 }
@@ -245,38 +250,38 @@ where
     Poll::Ready(())
 }
 
-/// The body, if all of it was read; why it was not, if a signature covers it.
+/// A copy, if the request may be sent again.
+///
+/// # Errors
+///
+/// A signature covers the body, and it was not read to its end.
 #[inline]
-fn whole<S, B>(shared: &Shared<S>, request: &mut Request<Peeked<B>>) -> Result<Option<Whole>, BoxError>
+fn copy_of<S, B>(shared: &Shared<S>, request: &mut Request<Peeked<B>>) -> Result<Option<Box<Copy>>, BoxError>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
-    let whole = request.body().to_whole();
-    if whole.is_none() && shared.rules.covers_body() {
+    if shared.rules.covers_body() && !request.body().is_whole() {
         check(shared, request)?;
-        // It was not longer than it said, so reading it failed.
+        // It was not too long, so reading it failed.
         if let Some(error) = request.body_mut().take_error() {
             return Err(error.into());
         }
     }
-    Ok(whole)
-}
-
-fn api_body(whole: Option<&Whole>) -> ApiBody<'_> {
-    whole.map_or(ApiBody::Stream, |(data, _)| ApiBody::Bytes(data))
-}
-
-/// A copy, if the request may be sent again.
-#[inline]
-fn copy_of<B>(rules: AuthorizeRules, request: &Request<B>, whole: Option<&Whole>) -> Option<Box<Copy>> {
-    let whole = whole.filter(|_| rules.may_resend(request.method()))?;
-    Some(Box::new(Copy::of(request, whole)))
+    if !shared.rules.may_resend(request.method()) {
+        return Ok(None);
+    }
+    Ok(Copy::of(request).map(Box::new))
 }
 
 /// What of a request matters for authorising it, beside its headers.
 #[inline(always)]
-fn describe<'a, B>(authorizer: &dyn Authorize, request: &'a Request<B>, body: ApiBody<'a>) -> Result<ApiRequest<'a>, Error> {
+fn describe<'a, B>(authorizer: &dyn Authorize, request: &'a Request<Peeked<B>>) -> Result<ApiRequest<'a>, Error>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let body = request.body();
+    let body = if body.is_whole() { ApiBody::Bytes(body.read()) } else { ApiBody::Stream };
     match Target::of_uri(request.uri()) {
         Ok(target) => Ok(ApiRequest::new(request.method(), target, body)),
         Err(fault) => Err(authorizer.unauthorizable(fault)),
@@ -299,11 +304,10 @@ where
 {
     let Shared { authorizer, rules, .. } = &*shared;
     poll_fn(|context| poll_body(*rules, &mut request, context)).await;
-    let whole = whole(&shared, &mut request)?;
+    let copy = copy_of(&shared, &mut request)?;
     let token = authorizer.token(takes(request.extensions())).await?;
-    let copy = copy_of(*rules, &request, whole.as_ref());
     let mut headers = std::mem::take(request.headers_mut());
-    let described = describe(&**authorizer, &request, api_body(whole.as_ref()))?;
+    let described = describe(&**authorizer, &request)?;
     authorizer.attach_checked(checked, &described, token.as_ref(), &mut headers)?;
     *request.headers_mut() = headers;
     let response = ready.call(request).await.map_err(Into::into)?;
@@ -354,14 +358,14 @@ where
     let Some(refused) = token.filter(|_| is_refused) else { return Ok(first) };
     authorizer.invalidate(&refused);
     let Some(copy) = copy else { return Ok(first) };
-    let (whole, mut request) = copy.into_request();
+    let mut request = copy.into_request();
     // So that its connection is free for the second try.
     first.body_mut().look(KEPT_BYTES, || authorizer.patience()).await;
     // Before there is a token and a time in the request: this may wait.
     let mut service = shared.spare.lock().unwrap_or_else(PoisonError::into_inner).clone();
     poll_fn(|context| service.poll_ready(context)).await.map_err(Into::into)?;
     let mut headers = std::mem::take(request.headers_mut());
-    let described = describe(authorizer, &request, api_body(Some(&whole)))?;
+    let described = describe(authorizer, &request)?;
     let (takes, why) = (takes(request.extensions()), first.extensions_mut());
     if !authorize_again(authorizer, &refused, takes, &described, &mut headers, why).await {
         return Ok(first);

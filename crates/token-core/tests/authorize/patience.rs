@@ -149,7 +149,7 @@ async fn a_request_is_authorised_at_once_if_its_token_is_at_hand() {
     assert_eq!(all, before);
 
     let Tried::Authorized(Some(token)) = authorizer.try_authorize(&request(&api), None, &mut all).unwrap() else { panic!() };
-    assert_eq!((&all["authorization"], token.authorization()), (token.authorization(), &all["authorization"]));
+    assert_eq!(&all["authorization"], token.authorization());
     let mut all = before.clone();
     let tried = authorizer.try_authorize(&request(&api), Some(16 * MINUTE), &mut all).unwrap();
     assert!(matches!(tried, Tried::Waits(_)) && all == before, "no token lives so long");

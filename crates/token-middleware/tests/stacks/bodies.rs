@@ -26,11 +26,15 @@ const LIMIT: usize = 20;
 struct Frames {
     frames: VecDeque<io::Result<Frame<Bytes>>>,
     says: Option<u64>,
+    /// Whether each frame comes at the second call.
+    is_slow: bool,
+    is_due: bool,
 }
 
 impl Frames {
     fn of(says: Option<u64>, frames: &[&'static str]) -> Self {
-        Self { frames: frames.iter().map(|data| Ok(Frame::data(Bytes::from_static(data.as_bytes())))).collect(), says }
+        let frames = frames.iter().map(|data| Ok(Frame::data(Bytes::from_static(data.as_bytes())))).collect();
+        Self { frames, says, is_slow: false, is_due: false }
     }
 
     fn failing(mut self) -> Self {
@@ -48,10 +52,16 @@ impl Body for Frames {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.is_due = !self.is_due && self.is_slow;
+        if self.is_due {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         Poll::Ready(self.frames.pop_front())
     }
 
+    /// Of all of it, however much was read.
     fn size_hint(&self) -> SizeHint {
         self.says.map(SizeHint::with_exact).unwrap_or_default()
     }
@@ -152,7 +162,7 @@ async fn a_body_is_signed_and_sent_as_the_table_says() {
     let unread = || Fault(AuthorizeFault::BodyUnread);
     // The body, and its outcome where it is signed and where it is not.
     type MakeBody = fn() -> Frames;
-    let cases: [(&str, MakeBody, Outcome, Outcome); 15] = [
+    let cases: [(&str, MakeBody, Outcome, Outcome); 16] = [
         ("empty", || Frames::of(Some(0), &[]), Twice(""), Twice("")),
         ("an empty frame", || Frames::of(Some(0), &[""]), Twice(""), Twice("")),
         ("one frame", || Frames::of(Some(5), &["12345"]), Twice("12345"), Twice("12345")),
@@ -166,6 +176,7 @@ async fn a_body_is_signed_and_sent_as_the_table_says() {
         ("too long", || Frames::of(Some(21), &["123456789012345678901"]), too_long(), Once("123456789012345678901")),
         ("of unknown length", || Frames::of(None, &["123", "45"]), unread(), Once("12345")),
         ("empty, of unknown length", || Frames::of(None, &[]), unread(), Once("")),
+        ("many frames", || Frames::of(Some(5), &[&["123"], &[""; 600][..], &["45"]].concat()), Twice("12345"), Twice("12345")),
         ("shorter than it says", || Frames::of(Some(9), &["12345"]), Twice("12345"), Twice("12345")),
         ("longer than it says", || Frames::of(Some(2), &["123", "45"]), Twice("12345"), Twice("12345")),
         (
@@ -179,16 +190,17 @@ async fn a_body_is_signed_and_sent_as_the_table_says() {
         ("fails", || Frames::of(Some(9), &["12345"]).failing(), OwnError, Once("12345")),
         ("of unknown length, fails", || Frames::of(None, &["12345"]).failing(), unread(), Once("12345")),
     ];
-    for (what, body, signed, bearer) in cases {
+    for ((what, body, signed, bearer), is_slow) in cases.iter().flat_map(|case| [(case, false), (case, true)]) {
+        let (what, body) = (&format!("{what}, slow: {is_slow}"), || Frames { is_slow, ..body() });
         let world = World::new();
         let authorizer = world.signed("https://api.example").longest_body(LIMIT).build().unwrap();
         let (result, got) = tower_outcome(authorizer, body()).await;
-        check(what, &signed, &result, &got, true);
+        check(what, signed, &result, &got, true);
 
         let world = World::new();
         let authorizer = world.bearer("https://api.example").longest_body(LIMIT).build().unwrap();
         let (result, got) = tower_outcome(authorizer, body()).await;
-        check(what, &bearer, &result, &got, false);
+        check(what, bearer, &result, &got, false);
     }
 }
 

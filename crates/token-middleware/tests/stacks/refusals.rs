@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::response::IntoResponse as _;
 use bytes::Bytes;
+use http::header::ETAG;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Channel, Empty, Full};
@@ -524,64 +525,83 @@ async fn a_crowd_whose_token_is_refused_asks_for_one_new_token() {
 #[derive(Clone, Debug, PartialEq)]
 struct Mark(u8);
 
-/// A request as the service below gets it.
-async fn taken<B: Body<Data = Bytes, Error: Debug>>(request: http::Request<B>) -> (HeaderValue, String) {
-    let (mut parts, body) = request.into_parts();
-    let authorization = parts.headers.remove("authorization").unwrap();
-    let body = body.collect().await.unwrap();
-    let trailers = body.trailers().cloned();
-    let mark = parts.extensions.get::<Mark>();
-    (authorization, format!("{parts:?} {mark:?} {:?} {trailers:?}", body.to_bytes()))
+/// The requests that came to the service below: each one's token, and all the rest of it.
+#[derive(Clone, Default)]
+struct Record(Arc<Mutex<Vec<(String, String)>>>);
+
+impl Record {
+    /// Refuses the first one.
+    async fn answer<B: Body<Data = Bytes, Error: Debug>>(self, request: http::Request<B>) -> StatusCode {
+        let (mut parts, body) = request.into_parts();
+        let authorization = parts.headers.remove("authorization").unwrap();
+        let body = body.collect().await.unwrap();
+        let trailers = body.trailers().cloned();
+        let mark = parts.extensions.get::<Mark>();
+        let rest = format!("{parts:?} {mark:?} {trailers:?} {:?}", body.to_bytes());
+        let mut all = self.0.lock().unwrap();
+        all.push((authorization.to_str().unwrap().to_owned(), rest));
+        if all.len() == 1 { StatusCode::UNAUTHORIZED } else { StatusCode::OK }
+    }
+
+    fn expect_the_same_twice(&self, parts: &[&str]) {
+        let all = self.0.lock().unwrap();
+        let [(first_token, first), (second_token, second)] = &all[..] else { panic!("{all:?}") };
+        assert_eq!((&**first_token, &**second_token), ("Bearer token-test-1", "Bearer token-test-2"));
+        assert_eq!(first, second);
+        for part in parts {
+            assert!(first.contains(part), "{part}: {first}");
+        }
+    }
 }
 
 #[tokio::test]
 async fn the_second_try_is_the_first_one_again_but_for_its_token() {
+    const PARTS: [&str; 9] = [
+        "MINE",
+        "/a%2Fb?c=d",
+        "HTTP/2.0",
+        "text/plain",
+        "text/html",
+        r#""x-mine": "1""#,
+        r#""x-mine": "2""#,
+        "Mark(7)",
+        "some bytes",
+    ];
+    let request = || {
+        let request = http::Request::builder().method("MINE").uri("https://api.example/a%2Fb?c=d").version(http::Version::HTTP_2);
+        let request = request.header("accept", "text/plain").header("x-mine", "1");
+        let request = request.header("accept", "text/html").header("x-mine", "2");
+        request.extension(Mark(7)).body(Bytes::from_static(b"some bytes")).unwrap()
+    };
     for is_at_hand in [false, true] {
-        let world = World::new();
-        let authorizer = world.bearer("https://api.example").build().unwrap();
-        if is_at_hand {
-            authorizer.token(None).await.unwrap();
-        }
-        let taken_so_far = Arc::new(Mutex::new(Vec::new()));
+        let authorizer = || async {
+            let authorizer = World::new().bearer("https://api.example").build().unwrap();
+            if is_at_hand {
+                authorizer.token(None).await.unwrap();
+            }
+            authorizer
+        };
+
+        let record = Record::default();
         let below = {
-            let taken_so_far = Arc::clone(&taken_so_far);
+            let record = record.clone();
             tower::service_fn(move |request| {
-                let taken_so_far = Arc::clone(&taken_so_far);
-                async move {
-                    let request = taken(request).await;
-                    let mut all = taken_so_far.lock().unwrap();
-                    all.push(request);
-                    let status = if all.len() == 1 { 401 } else { 200 };
-                    Ok::<_, BoxError>(Response::builder().status(status).body(Empty::<Bytes>::new()).unwrap())
-                }
+                let answer = record.clone().answer(request);
+                async { Ok::<_, BoxError>(Response::builder().status(answer.await).body(Empty::<Bytes>::new()).unwrap()) }
             })
         };
-        let mut trailers = HeaderMap::new();
-        trailers.append("x-sum", HeaderValue::from_static("1"));
-        trailers.append("x-sum", HeaderValue::from_static("2"));
-        let body = Full::new(Bytes::from_static(b"some bytes")).with_trailers(std::future::ready(Some(Ok(trailers))));
-        let request = http::Request::builder()
-            .method("MINE")
-            .uri("https://api.example/a%2Fb?c=d")
-            .version(http::Version::HTTP_2)
-            .header("accept", "text/plain")
-            .header("x-mine", "1")
-            .header("accept", "text/html")
-            .header("x-mine", "2")
-            .extension(Mark(7))
-            .body(body)
-            .unwrap();
-        let answer = TokenLayer::new(authorizer).layer(below).oneshot(request).await.unwrap();
+        let trailers = HeaderMap::from_iter([(ETAG, HeaderValue::from_static("the trailer"))]);
+        let request_with_trailers = request().map(|body| Full::new(body).with_trailers(std::future::ready(Some(Ok(trailers)))));
+        let answer = TokenLayer::new(authorizer().await).layer(below).oneshot(request_with_trailers).await.unwrap();
         assert_eq!(answer.status(), 200);
-        let taken = taken_so_far.lock().unwrap();
-        let [(first_token, first), (second_token, second)] = &taken[..] else { panic!("{taken:?}") };
-        assert_eq!(
-            (first_token, second_token),
-            (&"Bearer token-test-1".parse().unwrap(), &"Bearer token-test-2".parse().unwrap())
-        );
-        assert_eq!(first, second);
-        for part in ["MINE", "/a%2Fb?c=d", "HTTP/2.0", "text/plain", "text/html", "Mark(7)", "some bytes", "x-sum"] {
-            assert!(first.contains(part), "{first}");
-        }
+        record.expect_the_same_twice(&[&PARTS[..], &["the trailer"]].concat());
+
+        let (record, authorizer) = (Record::default(), authorizer().await);
+        let answer = token_middleware::send(&authorizer, request(), |request| {
+            let answer = record.clone().answer(request.map(Full::new));
+            async { Ok::<_, BoxError>(Response::builder().status(answer.await).body("").unwrap()) }
+        });
+        assert_eq!(answer.await.unwrap().status(), 200);
+        record.expect_the_same_twice(&PARTS);
     }
 }

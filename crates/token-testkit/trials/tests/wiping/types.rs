@@ -47,6 +47,8 @@ fn what_is_not_wiped_is_found() {
     // What a failing test prints is no find for the next one.
     let ((), freed) = watch(|| drop(faults));
     assert!(freed.hits(ACCESS_TOKEN.as_bytes()).is_empty());
+    let caught = std::panic::catch_unwind(|| watch(|| drop(ACCESS_TOKEN.to_owned())).1.expect_none("planted", TOKENS));
+    assert!(caught.is_err());
 }
 
 #[test]
