@@ -39,6 +39,7 @@ async fn nothing_that_comes_out_holds_a_secret() {
         faults::answers(&mut world).await;
         faults::connections(&mut world).await;
     }
+    requests::over_http2(&mut world).await;
     faults::panics(&mut world).await;
     settings::bad(&mut world);
     world.search("everything once more");
@@ -48,7 +49,7 @@ async fn nothing_that_comes_out_holds_a_secret() {
     println!("records by origin: {:?}", output.origins());
     assert!(secrets >= 12, "{secrets}");
     // What is not heard of cannot be searched.
-    for origin in ["hyper_util", "reqwest", "rustls", "token_core"] {
+    for origin in ["h2", "hyper_util", "reqwest", "rustls", "token_core"] {
         assert!(output.origins().keys().any(|known| known.starts_with(origin)), "{origin} wrote nothing: {:?}", output.origins());
     }
 }

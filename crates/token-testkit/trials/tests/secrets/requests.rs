@@ -1,5 +1,6 @@
 //! Requests with a token, by each stack, of each provider, as they should go and as they should not.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -7,9 +8,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body;
 use http_body_util::{BodyExt, Full};
+use hyper_util::client;
 use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use provider_klikoo::Klikoo;
 use provider_prakerja::{AuthorizationStyle, Prakerja};
 use provider_sehatmu::SehatMu;
@@ -18,6 +21,7 @@ use token_core::{AuthScheme, Authorize, Authorizer, AuthorizerBuilder, Clock as 
 use token_middleware::{Peeked, RenewalFailed, TokenLayer, TokenMiddleware, send};
 use token_sandbox::{Fault, Page, Route, Service};
 use token_testkit::{Answer, ScriptedServer};
+use tokio::net::TcpListener;
 use tower::util::BoxService;
 use tower::{Layer as _, Service as _, ServiceExt as _, service_fn};
 
@@ -46,6 +50,16 @@ struct Sent(Arc<Mutex<Vec<HeaderMap>>>);
 impl Sent {
     fn add(&self, headers: &HeaderMap) {
         self.0.lock().unwrap().push(headers.clone());
+    }
+
+    /// Passes on what is sent by a stack of tower.
+    fn logged<B: Body>(&self) -> impl FnMut(Request<Peeked<B>>) -> Request<Peeked<B>> + Clone + use<B> {
+        let sent = self.clone();
+        move |request| {
+            Output::get().show(&request);
+            sent.add(request.headers());
+            request
+        }
     }
 }
 
@@ -107,16 +121,8 @@ fn reqwest<A: Authorize + Clone + 'static>(world: &World, authorizer: &A, sent: 
 
 /// Over hyper-util's client, which has no TLS of its own: there reqwest's takes its place.
 fn tower<A: Authorize + Clone + 'static>(world: &World, authorizer: &A, sent: &Sent) -> Stack {
-    let layer = TokenLayer::new(authorizer.clone());
-    let guard = layer.guard();
-    world.output.show(&(&layer, &guard));
-    let sent = sent.clone();
-    let logged = move |request: Request<Peeked<Full<Bytes>>>| {
-        Output::get().show(&request);
-        sent.add(request.headers());
-        request
-    };
     if world.over_tls {
+        let layer = TokenLayer::new(authorizer.clone());
         let client = world.client().build().unwrap();
         let below = service_fn(move |request: Request<Peeked<Full<Bytes>>>| {
             let client = client.clone();
@@ -125,13 +131,24 @@ fn tower<A: Authorize + Clone + 'static>(world: &World, authorizer: &A, sent: &S
                 Ok::<_, reqwest::Error>(Response::<reqwest::Body>::from(answer))
             }
         });
-        let service = layer.layer(guard.layer(below.map_request(logged)));
+        let service = layer.layer(layer.guard().layer(below.map_request(sent.logged())));
         world.output.show(&service);
         return BoxService::new(service.map_request(|request: Request<Bytes>| request.map(Full::new)).and_then(read));
     }
-    let below = Client::builder(TokioExecutor::new()).build_http::<Peeked<Full<Bytes>>>();
-    let service = layer.layer(guard.layer(below.map_request(logged)));
-    world.output.show(&service);
+    by_hyper(world, authorizer, sent, &Client::builder(TokioExecutor::new()))
+}
+
+fn by_hyper<A: Authorize + Clone + 'static>(
+    world: &World,
+    authorizer: &A,
+    sent: &Sent,
+    client: &client::legacy::Builder,
+) -> Stack {
+    let layer = TokenLayer::new(authorizer.clone());
+    let guard = layer.guard();
+    let below = client.build_http::<Peeked<Full<Bytes>>>();
+    let service = layer.layer(guard.layer(below.map_request(sent.logged())));
+    world.output.show(&(&layer, &guard, &service));
     BoxService::new(service.map_request(|request: Request<Bytes>| request.map(Full::new)).and_then(read))
 }
 
@@ -294,6 +311,61 @@ impl World {
         }
         self.output.show(&authorizer);
     }
+}
+
+/// Speaks HTTP/2 alone, and refuses the first request of each connection.
+async fn http2_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let is_first = AtomicBool::new(true);
+            let answer = hyper::service::service_fn(move |_| {
+                let is_first = is_first.swap(false, Ordering::SeqCst);
+                let status = if is_first { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
+                async move { Response::builder().status(status).body(Full::new(Bytes::from_static(b"{}"))) }
+            });
+            let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            tokio::spawn(connection.serve_connection(TokioIo::new(stream), answer));
+        }
+    });
+    origin
+}
+
+/// Over HTTP/2, which none of the services here speaks: its library has a log of its own.
+pub(crate) async fn over_http2(world: &mut World) {
+    let client = Client::builder(TokioExecutor::new()).http2_only(true).clone();
+    let credentials = world.sandbox.klikoo_credentials();
+    let klikoo = Klikoo::builder()
+        .base_url(world.klikoo_url())
+        .client_id(credentials.client_id())
+        .client_secret(credentials.client_secret())
+        .private_key(world.sandbox.klikoo_private_key_pem())
+        .transport(world.transport())
+        .clock(Arc::clone(&world.clock) as _);
+    let credentials = world.sandbox.sehatmu_credentials();
+    let sehatmu = SehatMu::builder()
+        .base_url(world.sehatmu_url())
+        .client_id(credentials.client_id())
+        .client_secret(credentials.client_secret())
+        .transport(world.transport())
+        .clock(Arc::clone(&world.clock) as _);
+    let origin = http2_server().await;
+    let klikoo = klikoo.clone().authorizer(klikoo.build().unwrap()).unwrap().patience(PATIENCE).origin(&origin).build().unwrap();
+    let sehatmu =
+        sehatmu.clone().authorizer(sehatmu.build().unwrap()).unwrap().patience(PATIENCE).origin(&origin).build().unwrap();
+    let sent = Sent::default();
+    let mut stack = by_hyper(world, &klikoo, &sent, &client);
+    for (&route, times) in KLIKOO.routes.iter().zip([2, 1]) {
+        let seen = world.asks("Klikoo", &klikoo, (&mut stack, &sent), request(&origin, route)).await;
+        assert_eq!(seen, (times, 200, false), "{route:?}");
+    }
+    let mut stack = by_hyper(world, &sehatmu, &sent, &client);
+    for (&route, times) in SEHATMU.routes.iter().zip([2, 1]) {
+        let seen = world.asks("SehatMu", &sehatmu, (&mut stack, &sent), request(&origin, route)).await;
+        assert_eq!(seen, (times, 200, false), "{route:?}");
+    }
+    world.search("requests with a token over HTTP/2");
 }
 
 /// A user's token that the service does not know, beside a refresh token that it does.
