@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use http::{Extensions, response};
 use reqwest::{Body, Client, ClientBuilder, Request, Response, ResponseBuilderExt as _};
 use reqwest_middleware::{Error as MiddlewareError, Middleware, Next};
-use token_core::{ANSWER_BYTES, ApiAnswer, ApiBody, ApiRequest, Authorize, AuthorizeFault, AuthorizeRules, Error, Target};
+use token_core::{ANSWER_BYTES, ApiAnswer, ApiBody, ApiRequest, Authorize, AuthorizeFault, AuthorizeRules, Error, Target, Token};
 
 use crate::attempt::{authorize, authorize_again, takes};
 use crate::peek::{KEPT_BYTES, Peeked};
@@ -92,6 +92,37 @@ impl TokenMiddleware {
         (joined(parts, body), is_refused)
     }
 
+    /// Looks at an answer that may refuse the token, and sends the request once more if it does.
+    async fn look_and_resend(
+        &self,
+        first: Response,
+        token: Token,
+        copy: Option<Request>,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response, MiddlewareError> {
+        let authorizer = &*self.authorizer;
+        let (first, is_refused) = self.read(first).await;
+        if !is_refused {
+            return Ok(first);
+        }
+        authorizer.invalidate(&token);
+        let Some(mut request) = copy else { return Ok(first) };
+        // So that its connection is free for the second try.
+        let (mut parts, body, _) = self.look(first, KEPT_BYTES).await;
+        let mut headers = std::mem::take(request.headers_mut());
+        let described = self.describe(&request).map_err(MiddlewareError::middleware)?;
+        let (takes, why) = (takes(extensions), &mut parts.extensions);
+        let is_authorized = authorize_again(authorizer, &token, takes, &described, &mut headers, why).await;
+        *request.headers_mut() = headers;
+        let first = joined(parts, body);
+        if !is_authorized {
+            return Ok(first);
+        }
+        let (second, is_refused) = self.read(next.run(request, extensions).await?).await;
+        Ok(if is_refused { first } else { second })
+    }
+
     /// The answer in parts, with some of its body read, and whether that succeeded.
     async fn look(&self, answer: Response, enough: usize) -> (response::Parts, Peeked<Body>, bool) {
         let url = answer.url().clone();
@@ -137,24 +168,12 @@ impl Middleware for TokenMiddleware {
         *request.headers_mut() = headers;
 
         let first = next.clone().run(request, extensions).await?;
-        let Some(token) = token else { return Ok(first) };
-        let (first, is_refused) = self.read(first).await;
-        if !is_refused {
-            return Ok(first);
+        match token {
+            // In a box of its own, which most requests never need.
+            Some(token) if self.rules.may_refuse(first.status()) => {
+                Box::pin(self.look_and_resend(first, token, copy, extensions, next)).await
+            }
+            _ => Ok(first),
         }
-        authorizer.invalidate(&token);
-        let Some(mut request) = copy else { return Ok(first) };
-        // So that its connection is free for the second try.
-        let (mut parts, body, _) = self.look(first, KEPT_BYTES).await;
-        let mut headers = std::mem::take(request.headers_mut());
-        let described = self.describe(&request).map_err(MiddlewareError::middleware)?;
-        let is_authorized = authorize_again(authorizer, &token, takes, &described, &mut headers, &mut parts.extensions).await;
-        *request.headers_mut() = headers;
-        let first = joined(parts, body);
-        if !is_authorized {
-            return Ok(first);
-        }
-        let (second, is_refused) = self.read(next.run(request, extensions).await?).await;
-        Ok(if is_refused { first } else { second })
     }
 }
