@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::hint::black_box;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -34,7 +35,12 @@ const ONCE: &str = "tower: TokenLayer, Bearer, never sent again";
 const LAYER: &str = "tower: TokenLayer, Bearer";
 const CHAIN: &str = "reqwest-middleware: no middleware of ours";
 const EMPTY: &str = "reqwest-middleware: one that passes on";
+const EMPTY_KEPT: &str = "reqwest-middleware: one that passes on, and keeps a copy";
+const MIDDLEWARE_ONCE: &str = "reqwest-middleware: TokenMiddleware, Bearer, never sent again";
 const MIDDLEWARE: &str = "reqwest-middleware: TokenMiddleware, Bearer";
+
+/// What is measured beside what.
+const PAIRS: [(&str, &str); 4] = [(ONCE, BARE), (LAYER, KEPT), (MIDDLEWARE_ONCE, EMPTY), (MIDDLEWARE, EMPTY_KEPT)];
 
 pub(crate) fn run() -> Result<Report, String> {
     let cache = cache()?;
@@ -51,9 +57,11 @@ pub(crate) fn run() -> Result<Report, String> {
     let mut layer = TokenLayer::new(bearer(ResendPolicy::AnyMethod)?).layer(Answer);
     let reqwest = reqwest::Client::new();
     let chain = ClientBuilder::new(reqwest.clone()).with(Answer).build();
-    let empty = ClientBuilder::new(reqwest.clone()).with(PassOn).with(Answer).build();
-    let tokens = TokenMiddleware::for_client_without_redirects(bearer(ResendPolicy::AnyMethod)?);
-    let middleware = ClientBuilder::new(reqwest).with(tokens).with(Answer).build();
+    let with = |middleware| ClientBuilder::new(reqwest.clone()).with_arc(middleware).with(Answer).build();
+    let [empty, empty_kept] = [false, true].map(|keeps_copy| with(Arc::new(PassOn { keeps_copy })));
+    let tokens = |policy| bearer(policy).map(TokenMiddleware::for_client_without_redirects);
+    let middleware_once = with(Arc::new(tokens(ResendPolicy::Never)?));
+    let middleware = with(Arc::new(tokens(ResendPolicy::AnyMethod)?));
 
     let headers = headers();
     let mut lanes = [
@@ -69,6 +77,8 @@ pub(crate) fn run() -> Result<Report, String> {
         Lane::new(LAYER, || sure(at_once(layer.call(request(&url))).is_some_and(|answer| answer.is_ok()))),
         Lane::new(CHAIN, || sure(again(&chain))),
         Lane::new(EMPTY, || sure(again(&empty))),
+        Lane::new(EMPTY_KEPT, || sure(again(&empty_kept))),
+        Lane::new(MIDDLEWARE_ONCE, || sure(again(&middleware_once))),
         Lane::new(MIDDLEWARE, || sure(again(&middleware))),
     ];
     let rounds = race(&mut lanes);
@@ -87,24 +97,19 @@ fn report(lanes: &[Lane<'_>], rounds: usize) -> Report {
     );
     let mut report = Report::new("overhead", title, columns);
     let find = |name| lanes.iter().find(|lane| lane.name == name);
-    let (Some(bare), Some(kept), Some(empty)) = (find(BARE), find(KEPT), find(EMPTY)) else { return report };
+    let floor_of = |lane: &Lane<'_>| PAIRS.iter().find(|(name, _)| *name == lane.name).and_then(|(_, floor)| find(*floor));
     for lane in lanes {
-        let floor = match lane.name {
-            MIDDLEWARE => empty,
-            LAYER => kept,
-            _ => bare,
-        };
-        let more = matches!(lane.name, ONCE | LAYER | MIDDLEWARE);
-        let more = |figure: f64| if more { Cell::from(figure) } else { Cell::Missing };
-        let allocations = more(lane.allocations - floor.allocations);
-        report.row(lane.name, vec![lane.median().into(), more(lane.over(floor)), lane.allocations.into(), allocations]);
+        let floor = floor_of(lane);
+        let more = floor.map_or(Cell::Missing, |floor| lane.over(floor).into());
+        let more_allocations = floor.map_or(Cell::Missing, |floor| (lane.allocations - floor.allocations).into());
+        report.row(lane.name, vec![lane.median().into(), more, lane.allocations.into(), more_allocations]);
     }
     report.note("The layer keeps a copy of each request for a second try, so it stands beside a client that does the same; `ResendPolicy::Never` keeps none.");
-    report.note("Every middleware of reqwest-middleware costs a box, so ours is beside one that passes on. reqwest's `Url` is a string, which the copy clones as well.");
-    for (name, floor) in [(ONCE, bare), (LAYER, kept)] {
-        let Some(lane) = find(name) else { continue };
-        report.target(format!("{name}, more time"), LIMIT, "ns", lane.over(floor));
-        report.target(format!("{name}, more allocations"), 0.0, "in a request", lane.allocations - floor.allocations);
+    report.note("Every middleware of reqwest-middleware costs a box, so ours is beside one that passes on.");
+    for lane in lanes {
+        let Some(floor) = floor_of(lane) else { continue };
+        report.target(format!("{}, more time", lane.name), LIMIT, "ns", lane.over(floor));
+        report.target(format!("{}, more allocations", lane.name), 0.0, "in a request", lane.allocations - floor.allocations);
     }
     report
 }
@@ -191,8 +196,10 @@ impl Middleware for Answer {
     }
 }
 
-/// Does nothing.
-struct PassOn;
+/// Does nothing, but for the copy.
+struct PassOn {
+    keeps_copy: bool,
+}
 
 #[async_trait]
 impl Middleware for PassOn {
@@ -202,6 +209,9 @@ impl Middleware for PassOn {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> reqwest_middleware::Result<reqwest::Response> {
-        next.run(request, extensions).await
+        let copy = if self.keeps_copy { black_box(request.try_clone()) } else { None };
+        let answer = next.run(request, extensions).await;
+        drop(copy);
+        answer
     }
 }
