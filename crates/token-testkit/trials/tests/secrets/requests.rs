@@ -13,9 +13,9 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use provider_klikoo::Klikoo;
+use provider_klikoo::{Klikoo, KlikooBuilder};
 use provider_prakerja::{AuthorizationStyle, Prakerja};
-use provider_sehatmu::SehatMu;
+use provider_sehatmu::{SehatMu, SehatMuBuilder};
 use reqwest_middleware::{Middleware, Next};
 use token_core::{AuthScheme, Authorize, Authorizer, AuthorizerBuilder, Clock as _, Expiry, Token, TokenProvider};
 use token_middleware::{Peeked, RenewalFailed, TokenLayer, TokenMiddleware, send};
@@ -313,6 +313,27 @@ impl World {
     }
 }
 
+fn builders(world: &World) -> (KlikooBuilder, SehatMuBuilder) {
+    let credentials = world.sandbox.klikoo_credentials();
+    let klikoo = Klikoo::builder()
+        .base_url(world.klikoo_url())
+        .client_id(credentials.client_id())
+        .client_secret(credentials.client_secret())
+        .private_key(world.sandbox.klikoo_private_key_pem())
+        .transport(world.transport())
+        .clock(Arc::clone(&world.clock) as _)
+        .cache(world.policy());
+    let credentials = world.sandbox.sehatmu_credentials();
+    let sehatmu = SehatMu::builder()
+        .base_url(world.sehatmu_url())
+        .client_id(credentials.client_id())
+        .client_secret(credentials.client_secret())
+        .transport(world.transport())
+        .clock(Arc::clone(&world.clock) as _)
+        .cache(world.policy());
+    (klikoo, sehatmu)
+}
+
 /// Speaks HTTP/2 alone, and refuses the first request of each connection.
 async fn http2_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -335,21 +356,7 @@ async fn http2_server() -> String {
 /// Over HTTP/2, which none of the services here speaks: its library has a log of its own.
 pub(crate) async fn over_http2(world: &mut World) {
     let client = Client::builder(TokioExecutor::new()).http2_only(true).clone();
-    let credentials = world.sandbox.klikoo_credentials();
-    let klikoo = Klikoo::builder()
-        .base_url(world.klikoo_url())
-        .client_id(credentials.client_id())
-        .client_secret(credentials.client_secret())
-        .private_key(world.sandbox.klikoo_private_key_pem())
-        .transport(world.transport())
-        .clock(Arc::clone(&world.clock) as _);
-    let credentials = world.sandbox.sehatmu_credentials();
-    let sehatmu = SehatMu::builder()
-        .base_url(world.sehatmu_url())
-        .client_id(credentials.client_id())
-        .client_secret(credentials.client_secret())
-        .transport(world.transport())
-        .clock(Arc::clone(&world.clock) as _);
+    let (klikoo, sehatmu) = builders(world);
     let origin = http2_server().await;
     let klikoo = klikoo.clone().authorizer(klikoo.build().unwrap()).unwrap().patience(PATIENCE).origin(&origin).build().unwrap();
     let sehatmu =
@@ -383,23 +390,7 @@ pub(crate) async fn authorised(world: &mut World) {
     world.knows("a secret of a path", ODD_PATH);
     world.knows("a token of a caller", ODD_TOKEN);
     for stack in 0..3 {
-        let credentials = world.sandbox.klikoo_credentials();
-        let klikoo = Klikoo::builder()
-            .base_url(world.klikoo_url())
-            .client_id(credentials.client_id())
-            .client_secret(credentials.client_secret())
-            .private_key(world.sandbox.klikoo_private_key_pem())
-            .transport(world.transport())
-            .clock(Arc::clone(&world.clock) as _)
-            .cache(world.policy());
-        let credentials = world.sandbox.sehatmu_credentials();
-        let sehatmu = SehatMu::builder()
-            .base_url(world.sehatmu_url())
-            .client_id(credentials.client_id())
-            .client_secret(credentials.client_secret())
-            .transport(world.transport())
-            .clock(Arc::clone(&world.clock) as _)
-            .cache(world.policy());
+        let (klikoo, sehatmu) = builders(world);
         let tokens = klikoo.clone().build().unwrap();
         world.sends(&KLIKOO, stack, klikoo.authorizer(tokens).unwrap()).await;
         let tokens = sehatmu.clone().build().unwrap();
