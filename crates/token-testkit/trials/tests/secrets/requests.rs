@@ -17,11 +17,15 @@ use provider_klikoo::{Klikoo, KlikooBuilder};
 use provider_prakerja::{AuthorizationStyle, Prakerja};
 use provider_sehatmu::{SehatMu, SehatMuBuilder};
 use reqwest_middleware::{Middleware, Next};
-use token_core::{AuthScheme, Authorize, Authorizer, AuthorizerBuilder, Clock as _, Expiry, Token, TokenProvider};
+use token_core::{
+    AuthScheme, Authorize, Authorizer, AuthorizerBuilder, Clock as _, Expiry, Token, TokenProvider, TokenRequest, TokenResponse,
+    Transport, TransportError,
+};
 use token_middleware::{Peeked, RenewalFailed, TokenLayer, TokenMiddleware, send};
 use token_sandbox::{Fault, Page, Route, Service};
 use token_testkit::{Answer, ScriptedServer};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tower::util::BoxService;
 use tower::{Layer as _, Service as _, ServiceExt as _, service_fn};
 
@@ -313,6 +317,20 @@ impl World {
     }
 }
 
+/// Sends nothing until there is a permit.
+struct Held {
+    transport: Arc<dyn Transport>,
+    gate: Semaphore,
+}
+
+#[async_trait]
+impl Transport for Held {
+    async fn send(&self, request: TokenRequest) -> Result<TokenResponse, TransportError> {
+        self.gate.acquire().await.unwrap().forget();
+        self.transport.send(request).await
+    }
+}
+
 fn builders(world: &World) -> (KlikooBuilder, SehatMuBuilder) {
     let credentials = world.sandbox.klikoo_credentials();
     let klikoo = Klikoo::builder()
@@ -396,17 +414,19 @@ pub(crate) async fn authorised(world: &mut World) {
         let tokens = sehatmu.clone().build().unwrap();
         world.sends(&SEHATMU, stack, sehatmu.clone().authorizer(tokens).unwrap()).await;
 
-        // As they come, with a clock on which no request waits long.
-        let impatient = sehatmu.build_authorizer().unwrap();
+        // No token comes in time, and then one does.
+        let held = Arc::new(Held { transport: world.transport(), gate: Semaphore::new(0) });
+        let impatient = sehatmu.transport(Arc::clone(&held) as _).build_authorizer().unwrap();
         let sent = Sent::default();
         let mut by = [plain, reqwest, tower][stack](world, &impatient, &sent);
-        let request = || request(&SEHATMU.origin(world), SEHATMU.routes[0]);
-        let requests = [request(), request()];
-        let mut seen = Vec::new();
-        for request in requests {
-            seen.push(world.asks("SehatMu", &impatient, (&mut by, &sent), request).await);
-        }
-        assert_eq!(seen, [(0, 0, false), (1, 200, false)]);
+        let [first, second] = [(); 2].map(|()| request(&SEHATMU.origin(world), SEHATMU.routes[0]));
+        let error = by.ready().await.unwrap().call(first).await.err().unwrap();
+        world.output.show_error(&*error);
+        assert!(sent.0.lock().unwrap().is_empty());
+        held.gate.add_permits(1);
+        let outcome = impatient.tokens().unwrap().token().await;
+        world.gets("SehatMu", outcome);
+        assert_eq!(world.asks("SehatMu", &impatient, (&mut by, &sent), second).await, (1, 200, false));
 
         let without = client(world).build().unwrap().integration_authorizer().unwrap();
         world.sends(&PRAKERJA_WITHOUT, stack, without).await;
