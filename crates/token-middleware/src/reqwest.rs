@@ -78,9 +78,6 @@ impl TokenMiddleware {
     /// The answer with as much of its body read as it takes to tell, and whether it refuses the token.
     async fn read(&self, answer: Response) -> (Response, bool) {
         let authorizer = &*self.authorizer;
-        if !self.rules.may_refuse(answer.status()) {
-            return (answer, false);
-        }
         if !self.rules.wants_body_of(answer.status()) {
             let is_refused = authorizer.is_refused(&ApiAnswer::new(answer.status(), answer.headers(), &[]));
             return (answer, is_refused);

@@ -312,21 +312,16 @@ where
     *request.headers_mut() = headers;
     let response = ready.call(request).await.map_err(Into::into)?;
     let sent = Sent { token, copy, shared };
-    match sent.refused_at_once(&response) {
-        Some(false) => Ok(response.map(Peeked::unread)),
-        _ => look(sent, response).await,
+    if sent.is_settled_by(&response) {
+        return Ok(response.map(Peeked::unread));
     }
+    look(sent, response).await
 }
 
 impl<S> Sent<S> {
-    /// Whether the answer refuses the token, if that can be told without its body.
-    fn refused_at_once<R>(&self, answer: &Response<R>) -> Option<bool> {
-        let Shared { authorizer, rules, .. } = &*self.shared;
-        let status = answer.status();
-        if self.token.is_none() || !rules.may_refuse(status) {
-            return Some(false);
-        }
-        (!rules.wants_body_of(status)).then(|| authorizer.is_refused(&ApiAnswer::new(status, answer.headers(), &[])))
+    /// Whether the answer goes to the caller without a look at it, as most do.
+    fn is_settled_by<R>(&self, answer: &Response<R>) -> bool {
+        self.token.is_none() || !self.shared.rules.may_refuse(answer.status())
     }
 }
 
@@ -391,7 +386,7 @@ pin_project! {
 }
 
 pin_project! {
-    /// The answer of a [`TokenService`]. While a token is at hand and no answer refuses it, there is no box around the future of the service below.
+    /// The answer of a [`TokenService`]. While a token is at hand and no answer is looked at, there is no box around the future of the service below.
     pub struct TokenFuture<S, B, R>
     where
         S: Service<Request<Peeked<B>>>,
@@ -426,7 +421,7 @@ where
                 },
                 StateProjection::Sending { sending, sent } => {
                     let response = ready!(sending.poll(context)).map_err(Into::into)?;
-                    if sent.as_ref().and_then(|sent| sent.refused_at_once(&response)) == Some(false) {
+                    if sent.as_ref().is_some_and(|sent| sent.is_settled_by(&response)) {
                         return Poll::Ready(Ok(response.map(Peeked::unread)));
                     }
                     let Some(sent) = sent.take() else { return Poll::Pending };
