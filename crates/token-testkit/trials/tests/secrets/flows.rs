@@ -7,24 +7,40 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::{HeaderMap, HeaderValue, Method, Uri};
-use provider_klikoo::{Klikoo, RsaSigner, TimestampPrecision};
+use provider_klikoo::{Klikoo, KlikooBuilder, RsaSigner, TimestampPrecision};
 use provider_prakerja::{AuthorizationStyle, Login, Prakerja, PrakerjaBuilder};
-use provider_sehatmu::SehatMu;
+use provider_sehatmu::{SehatMu, SehatMuBuilder};
 use token_core::{ApiBody, ApiRequest, Authorize as _, Error, Seal, Target, Token, TokenProvider as _};
 use token_sandbox::{SehatMuFailure, SehatMuSuccess, Service};
 use token_store::{AeadSeal, SealKey};
 
 use crate::world::{ODD, World};
 
-pub(crate) async fn sehatmu(world: &mut World) {
+pub(crate) fn sehatmu_client(world: &World) -> SehatMuBuilder {
     let credentials = world.sandbox.sehatmu_credentials();
-    let builder = SehatMu::builder()
+    SehatMu::builder()
         .base_url(world.sehatmu_url())
         .client_id(credentials.client_id())
         .client_secret(credentials.client_secret())
         .transport(world.transport())
         .clock(Arc::clone(&world.clock) as _)
-        .cache(world.policy());
+        .cache(world.policy())
+}
+
+/// Without its key.
+pub(crate) fn klikoo_client(world: &World) -> KlikooBuilder {
+    let credentials = world.sandbox.klikoo_credentials();
+    Klikoo::builder()
+        .base_url(world.klikoo_url())
+        .client_id(credentials.client_id())
+        .client_secret(credentials.client_secret())
+        .transport(world.transport())
+        .clock(Arc::clone(&world.clock) as _)
+        .cache(world.policy())
+}
+
+pub(crate) async fn sehatmu(world: &mut World) {
+    let builder = sehatmu_client(world);
     world.output.show(&builder);
     let provider = builder.clone().build_uncached().unwrap();
     world.output.show(&provider);
@@ -72,14 +88,7 @@ pub(crate) async fn klikoo(world: &mut World) {
     let file = world.folder.path().join("key.pem");
     fs::write(&file, &pem).unwrap();
 
-    let credentials = world.sandbox.klikoo_credentials();
-    let builder = Klikoo::builder()
-        .base_url(world.klikoo_url())
-        .client_id(credentials.client_id())
-        .client_secret(credentials.client_secret())
-        .transport(world.transport())
-        .clock(Arc::clone(&world.clock) as _)
-        .cache(world.policy());
+    let builder = klikoo_client(world);
     for key in [&pem, &pkcs1, &wrapped] {
         let builder = builder.clone().private_key(key.as_str()).timestamp_precision(TimestampPrecision::Milliseconds);
         world.output.show(&builder);

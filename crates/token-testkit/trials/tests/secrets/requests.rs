@@ -13,9 +13,8 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use provider_klikoo::{Klikoo, KlikooBuilder};
+use provider_klikoo::KlikooBuilder;
 use provider_prakerja::{AuthorizationStyle, Prakerja};
-use provider_sehatmu::{SehatMu, SehatMuBuilder};
 use reqwest_middleware::{Middleware, Next};
 use token_core::{
     AuthScheme, Authorize, Authorizer, AuthorizerBuilder, Clock as _, Expiry, Token, TokenProvider, TokenRequest, TokenResponse,
@@ -29,7 +28,7 @@ use tokio::sync::Semaphore;
 use tower::util::BoxService;
 use tower::{Layer as _, Service as _, ServiceExt as _, service_fn};
 
-use crate::flows::{client, logged_in};
+use crate::flows::{client, klikoo_client, logged_in, sehatmu_client};
 use crate::output::Output;
 use crate::world::World;
 
@@ -331,25 +330,8 @@ impl Transport for Held {
     }
 }
 
-fn builders(world: &World) -> (KlikooBuilder, SehatMuBuilder) {
-    let credentials = world.sandbox.klikoo_credentials();
-    let klikoo = Klikoo::builder()
-        .base_url(world.klikoo_url())
-        .client_id(credentials.client_id())
-        .client_secret(credentials.client_secret())
-        .private_key(world.sandbox.klikoo_private_key_pem())
-        .transport(world.transport())
-        .clock(Arc::clone(&world.clock) as _)
-        .cache(world.policy());
-    let credentials = world.sandbox.sehatmu_credentials();
-    let sehatmu = SehatMu::builder()
-        .base_url(world.sehatmu_url())
-        .client_id(credentials.client_id())
-        .client_secret(credentials.client_secret())
-        .transport(world.transport())
-        .clock(Arc::clone(&world.clock) as _)
-        .cache(world.policy());
-    (klikoo, sehatmu)
+fn klikoo_with_key(world: &World) -> KlikooBuilder {
+    klikoo_client(world).private_key(world.sandbox.klikoo_private_key_pem())
 }
 
 /// Speaks HTTP/2 alone, and refuses the first request of each connection.
@@ -374,7 +356,7 @@ async fn http2_server() -> String {
 /// Over HTTP/2, which none of the services here speaks: its library has a log of its own.
 pub(crate) async fn over_http2(world: &mut World) {
     let client = Client::builder(TokioExecutor::new()).http2_only(true).clone();
-    let (klikoo, sehatmu) = builders(world);
+    let (klikoo, sehatmu) = (klikoo_with_key(world), sehatmu_client(world));
     let origin = http2_server().await;
     let klikoo = klikoo.clone().authorizer(klikoo.build().unwrap()).unwrap().patience(PATIENCE).origin(&origin).build().unwrap();
     let sehatmu =
@@ -408,7 +390,7 @@ pub(crate) async fn authorised(world: &mut World) {
     world.knows("a secret of a path", ODD_PATH);
     world.knows("a token of a caller", ODD_TOKEN);
     for stack in 0..3 {
-        let (klikoo, sehatmu) = builders(world);
+        let (klikoo, sehatmu) = (klikoo_with_key(world), sehatmu_client(world));
         let tokens = klikoo.clone().build().unwrap();
         world.sends(&KLIKOO, stack, klikoo.authorizer(tokens).unwrap()).await;
         let tokens = sehatmu.clone().build().unwrap();
